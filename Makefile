@@ -1,0 +1,57 @@
+# The two commands are `make lab` and `make test`; `make help` lists the rest.
+#
+#   PYTHON=...      the interpreter that makes the environment (3.11 is the one that is tested)
+#   PIP_FLAGS=...   more flags for pip, e.g. to choose another torch build (see the README)
+#   LAB_FLAGS=...   more flags for JupyterLab, e.g. --no-browser
+#   LESSON=03       with `make rebuild`: only the lessons whose file name starts so
+
+PYTHON    ?= $(shell command -v python3.11 || command -v python3 || command -v python)
+PIP_FLAGS ?=
+LAB_FLAGS ?=
+LESSON    ?=
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+READY := $(VENV)/ready
+
+# JupyterLab refuses to start for root. In a container root is often the only user there is.
+ifeq ($(shell id -u),0)
+LAB_FLAGS += --allow-root
+endif
+
+.PHONY: help lab test lint format rebuild clean
+
+help:
+	@echo "make lab       open the lessons in JupyterLab (on this machine only, with a token)"
+	@echo "make test      lint, unit tests, and every lesson executed from a fresh kernel"
+	@echo "make rebuild   execute the lessons again and save them with their outputs (LESSON=03 for one)"
+	@echo "make format    format helpers, tests and lessons"
+	@echo "make clean     remove the virtual environment and the caches"
+
+lab: $(READY)
+	$(BIN)/jupyter lab --config=jupyter_lab_config.py $(LAB_FLAGS) notebooks/01_starter_mlp.ipynb
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+rebuild: $(READY)
+	$(BIN)/python tools/rebuild.py $(LESSON)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__
+
+# The stamp is newer than both files exactly when the environment was made from them as they are now.
+$(READY): requirements.txt constraints.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ". Name one: make lab PYTHON=/path/to/python3.11")'
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -r requirements.txt
+	@touch $@

@@ -1,0 +1,90 @@
+"""`make lab` serves this machine only, and only to those who have the token."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import lessons
+import pytest
+
+TOKEN = "a-token-for-this-test"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A JupyterLab with the settings of `make lab`; yields its port."""
+    port = free_port()
+    log = tmp_path_factory.mktemp("lab") / "log.txt"
+    settings = [
+        "--config=jupyter_lab_config.py",
+        "--no-browser",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+    ]
+    settings += ["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyter", "lab", *settings],
+            cwd=lessons.ROOT,
+            env=os.environ | {"JUPYTER_TOKEN": TOKEN},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while "is running at" not in log.read_text():
+            assert server.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def get(port, path):
+    """The status and the body of an answer."""
+    try:
+        with urllib.request.urlopen(f"http://localhost:{port}{path}", timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def test_it_shows_the_lessons_to_those_who_have_the_token(lab):
+    status, body = get(lab, f"/api/contents/notebooks?token={TOKEN}")
+    assert status == 200
+    shown = {entry["name"] for entry in json.loads(body)["content"]}
+    assert shown >= {path.name for path in lessons.lesson_paths()}
+
+
+def test_it_shows_nothing_to_others(lab):
+    assert get(lab, "/api/contents/notebooks")[0] == 403
+
+
+def test_it_listens_on_this_machine_only(lab):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(
+            ("192.0.2.1", 9)
+        )  # sends nothing; the system names the address it would send from
+        outside = probe.getsockname()[0]
+    if outside.startswith("127."):
+        pytest.skip("this machine has no address but its own")
+    with socket.socket() as probe:
+        assert probe.connect_ex((outside, lab)) != 0
+
+
+def test_it_asks_nobody_for_news_or_updates(lab):
+    assert get(lab, f"/lab/api/news?token={TOKEN}") == (200, b'{"news": []}')
+    assert get(lab, f"/lab/api/update?token={TOKEN}") == (200, b'{"notification": null}')

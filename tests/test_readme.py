@@ -1,0 +1,34 @@
+"""The README and its fellows promise what is there."""
+
+import re
+
+import lessons
+import pytest
+
+
+def test_its_tables_are_those_of_the_lessons():
+    text = lessons.README.read_text(encoding="utf-8")
+    assert lessons.with_blocks(text, lessons.readme_blocks()) == text, "run `make rebuild`"
+
+
+def test_its_picture_is_that_of_the_lesson():
+    assert lessons.README_PICTURE.read_bytes() == lessons.readme_picture(), "run `make rebuild`"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_its_links_lead_somewhere(page):
+    text = (lessons.ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", text):
+        assert (lessons.ROOT / target).exists(), f"broken link {target}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_its_make_targets_exist(page):
+    makefile = (lessons.ROOT / "Makefile").read_text()
+    for target in re.findall(r"`make ([a-z]+)", (lessons.ROOT / page).read_text(encoding="utf-8")):
+        assert re.search(rf"^{target}:", makefile, re.M), f"no target {target}"
+
+
+def test_a_missing_marker_is_named():
+    with pytest.raises(ValueError, match="lacks a marker of the block 'lessons'"):
+        lessons.with_blocks("no markers", {"lessons": ""})

@@ -1,0 +1,118 @@
+"""The rebuild: the same bytes twice, nothing lost when a cell raises, and outputs that know their code."""
+
+import lessons
+import nbformat
+import pytest
+import rebuild
+from nbclient.exceptions import CellExecutionError
+
+SOURCES = [
+    "import matplotlib.pyplot as plt\nfrom tqdm.auto import tqdm\nimport ipywidgets",
+    "for _ in tqdm(range(1000)):\n    pass",
+    "plt.plot([1, 2])\nplt.show()",
+    "import helpers",
+    "ipywidgets.IntSlider()",
+]
+
+
+def write_lesson(path, sources):
+    cells = [nbformat.v4.new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources)]
+    path.write_bytes(lessons.as_bytes(nbformat.v4.new_notebook(cells=cells)))
+
+
+def test_two_rebuilds_differ_in_no_byte(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(lessons.ROOT))
+    path = tmp_path / "lesson.ipynb"
+    write_lesson(path, SOURCES)
+    rebuild.rebuild(path)
+    first = path.read_bytes()
+    rebuild.rebuild(path)
+    assert path.read_bytes() == first
+    assert b"image/png" in first
+    for leftover in (b"widget-view", b"widgets+json", b"it/s", b"iopub", b'"widgets"'):
+        assert leftover not in first
+
+
+def test_a_lesson_that_raises_stays_as_it_was(tmp_path):
+    path = tmp_path / "lesson.ipynb"
+    write_lesson(path, ["1 / 0"])
+    before = path.read_bytes()
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+        rebuild.rebuild(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_unknown_lesson_is_named(capsys):
+    assert rebuild.main(["99"]) == 2
+    assert "starts with 99" in capsys.readouterr().out
+
+
+def test_a_broken_notebook_is_named(tmp_path):
+    path = tmp_path / "lesson.ipynb"
+    path.write_text("{")
+    with pytest.raises(ValueError, match=r"lesson\.ipynb is not a valid notebook"):
+        lessons.read(path)
+
+
+# ---------------------------------------------------------------- fingerprints
+
+HELPERS = '''
+LIMIT = 3
+
+def used(x):
+    """Sentence."""
+    return inner(x)
+
+def inner(x):
+    return x + LIMIT
+
+def unused(x):
+    return x
+'''
+
+
+@pytest.fixture
+def fingerprint_with(tmp_path, monkeypatch):
+    """A function that gives the fingerprint of a lesson that calls `helpers.used`, for a text of helpers.py."""
+    for file in ("requirements.txt", "lessons.mplstyle"):
+        (tmp_path / file).write_text((lessons.ROOT / file).read_text())
+    monkeypatch.setattr(lessons, "ROOT", tmp_path)
+
+    def fingerprint(text, source="helpers.used(1)"):
+        (tmp_path / "helpers.py").write_text(text)
+        return lessons.fingerprint(
+            nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        )
+
+    return fingerprint
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("return inner(x)", "return 2 * inner(x)"),
+        ("x + LIMIT", "x - LIMIT"),
+        ("LIMIT = 3", "LIMIT = 4"),
+    ],
+    ids=["the helper", "a helper of the helper", "a constant"],
+)
+def test_a_change_that_the_lesson_reaches_changes_the_fingerprint(fingerprint_with, old, new):
+    assert fingerprint_with(HELPERS) != fingerprint_with(HELPERS.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("Sentence.", "A better sentence."), ("return x\n", "return -x\n")],
+    ids=["a docstring", "a helper that it does not use"],
+)
+def test_other_changes_do_not(fingerprint_with, old, new):
+    assert fingerprint_with(HELPERS) == fingerprint_with(HELPERS.replace(old, new))
+
+
+def test_the_lessons_own_code_and_the_pins_count(fingerprint_with):
+    before = fingerprint_with(HELPERS)
+    assert fingerprint_with(HELPERS, "helpers.used(2)") != before
+    pins = lessons.ROOT / "requirements.txt"
+    pins.write_text(pins.read_text().replace("torch==2", "torch==3"))
+    assert fingerprint_with(HELPERS) != before

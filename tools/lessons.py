@@ -1,0 +1,227 @@
+"""The lessons as documents: what the rebuild writes and the tests hold against the files."""
+
+import ast
+import base64
+import copy
+import hashlib
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import helpers  # noqa: E402
+
+README = ROOT / "README.md"
+README_PICTURE = ROOT / "picture.png"
+PICTURE_TAG = "readme-picture"
+CHECK_TAG = "nbval-check-output"
+TRAINING = f"STEPS = {helpers.TRAINING_STEPS:_}"  # how a lesson says how long it trains; tests make it shorter
+
+
+def lesson_paths(start=""):
+    """The notebooks in the order of the series; with `start`, those whose file name starts so."""
+    return sorted(
+        path for path in helpers.LESSONS_FOLDER.glob("*.ipynb") if path.name.startswith(start)
+    )
+
+
+def read(path):
+    """The notebook at `path`, checked against the format. Raises ValueError that names the file if it is broken."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+        raise ValueError(f"{path} is not a valid notebook: {error}") from error
+    return notebook
+
+
+def as_bytes(notebook):
+    """The notebook as the content of its file."""
+    return (nbformat.writes(notebook) + "\n").encode()
+
+
+def code_cells(notebook):
+    """The notebook's code cells, in order."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def markdown_cells(notebook):
+    """The notebook's prose cells, in order."""
+    return [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def output_text(cell):
+    """All that the outputs of a code cell say in words."""
+    texts = [
+        output.get("text", "") or output.get("data", {}).get("text/plain", "")
+        for output in cell.outputs
+    ]
+    return "\n".join(texts)
+
+
+def pictures(cell):
+    """The pictures in the outputs of a code cell, each as the bytes of a PNG file."""
+    data = [output.get("data", {}) for output in cell.outputs]
+    return [base64.b64decode(bundle["image/png"]) for bundle in data if "image/png" in bundle]
+
+
+# ---------------------------------------------------------------- Front matter
+
+
+@dataclass(frozen=True)
+class FrontMatter:
+    """What the first cell of a lesson says: "01", its title, the question it answers, the minutes it takes."""
+
+    number: str
+    title: str
+    question: str
+    minutes: int
+
+
+def front_matter(path):
+    """Read the first cell of a lesson. Raises ValueError that names the file and the part that is missing."""
+    text = read(path).cells[0].source
+    parts = {
+        "title, `# 01 · Title`": re.search(r"^# (\d\d) · (.+)$", text, re.M),
+        "question, `**The question:** ...?`": re.search(
+            r"^\*\*The question:\*\* (.+\?)$", text, re.M
+        ),
+        "time, `**Time:** 25 minutes`": re.search(r"^\*\*Time:\*\* (\d+) minutes", text, re.M),
+    }
+    for part, match in parts.items():
+        if match is None:
+            raise ValueError(f"{path}: the first cell has no {part}.")
+    title, question, minutes = parts.values()
+    return FrontMatter(title[1], title[2], question[1], int(minutes[1]))
+
+
+def navigation(path):
+    """The line of links near a lesson's top and at its end: previous lesson, contents, next lesson."""
+    paths = lesson_paths()
+    place = paths.index(path)
+
+    def link(neighbour):
+        front = front_matter(neighbour)
+        return f"[{front.number} · {front.title}]({neighbour.name})"
+
+    before = [f"← {link(paths[place - 1])}"] if place > 0 else []
+    after = [f"{link(paths[place + 1])} →"] if place + 1 < len(paths) else []
+    return " | ".join([*before, "[Contents](../README.md)", *after])
+
+
+def with_navigation(notebook, line):
+    """A copy of the notebook in which each line that links to the contents is this one."""
+    linked = copy.deepcopy(notebook)
+    for cell in markdown_cells(linked):
+        cell.source = re.sub(
+            r"^.*\[Contents\]\(\.\./README\.md\).*$", line, cell.source, flags=re.M
+        )
+    return linked
+
+
+# ---------------------------------------------------------------- Were the outputs made by this code?
+
+
+def fingerprint(notebook):
+    """A hash of all that decides a lesson's outputs: its code, the helpers it reaches, the data, the versions.
+
+    Of helpers.py only the definitions count that the lesson uses, directly or through others, and of those not
+    the docstrings: so a new helper, or a better sentence, does not make every lesson old.
+    """
+    sources = [cell.source for cell in code_cells(notebook)]
+    names = {name for source in sources for name in _names(ast.parse(source))}
+    pins = [
+        line
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line.startswith(("torch=", "numpy=", "matplotlib=", "ipywidgets="))
+    ]
+    data = hashlib.sha256(helpers.NAMES_FILE.read_bytes()).hexdigest()
+    style = (ROOT / "lessons.mplstyle").read_text()
+    parts = [*sources, *_helper_sources(names), *pins, data, style]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _names(tree):
+    """All identifiers that a piece of code mentions."""
+    nodes = list(ast.walk(tree))
+    return {node.id for node in nodes if isinstance(node, ast.Name)} | {
+        node.attr for node in nodes if isinstance(node, ast.Attribute)
+    }
+
+
+def _helper_sources(names):
+    """The sources, without docstrings, of the definitions in helpers.py that are reached from these names."""
+    text = (ROOT / "helpers.py").read_text(encoding="utf-8")
+    definitions = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            definitions[node.name] = node
+        elif isinstance(node, ast.Assign):
+            definitions |= {
+                target.id: node for target in node.targets if isinstance(target, ast.Name)
+            }
+    reached, waiting = {}, sorted(names & definitions.keys())
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached[name] = _without_docstrings(text, definitions[name])
+            waiting += sorted(_names(definitions[name]) & definitions.keys() - reached.keys())
+    return [reached[name] for name in sorted(reached)]
+
+
+def _without_docstrings(text, definition):
+    """The lines of a definition, less those of its docstrings."""
+    left_out = set()
+    for node in ast.walk(definition):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            left_out |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    lines = range(definition.lineno, definition.end_lineno + 1)
+    return "\n".join(text.splitlines()[line - 1] for line in lines if line not in left_out)
+
+
+# ---------------------------------------------------------------- What the README shows of the lessons
+
+
+def readme_blocks():
+    """The parts of the README that are made from the lessons: a dict from a block's name to its markdown."""
+    table = ["| lesson | the question it answers | minutes |", "|---|---|---|"]
+    for path in lesson_paths():
+        front = front_matter(path)
+        link = f"[{front.number} · {front.title}](notebooks/{path.name})"
+        table.append(f"| {link} | {front.question} | {front.minutes} |")
+    rows = {key: row for key in helpers.STORY if (row := helpers.saved_row(key)) is not None}
+    return {"lessons": "\n".join(table), "loss log": str(helpers.LossLog(rows))}
+
+
+def with_blocks(text, blocks):
+    """The README's text with each block put between its two markers. Raises ValueError for a missing marker."""
+    for name, block in blocks.items():
+        start, end = f"<!-- {name}: made by `make rebuild` -->\n", f"<!-- end of {name} -->"
+        before, found, rest = text.partition(start)
+        _, found_end, after = rest.partition(end)
+        if not found or not found_end:
+            raise ValueError(
+                f"{README} lacks a marker of the block {name!r}: {start.strip()} or {end}"
+            )
+        text = f"{before}{start}{block}\n{end}{after}"
+    return text
+
+
+def readme_picture():
+    """The picture that the README shows: that of the one cell in all lessons with the tag `readme-picture`."""
+    tagged = [
+        cell
+        for path in lesson_paths()
+        for cell in code_cells(read(path))
+        if PICTURE_TAG in cell.metadata.get("tags", [])
+    ]
+    if len(tagged) != 1 or len(pictures(tagged[0])) != 1:
+        raise ValueError(
+            f"one cell with one picture must have the tag {PICTURE_TAG!r}; {len(tagged)} cells have it."
+        )
+    return pictures(tagged[0])[0]

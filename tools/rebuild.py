@@ -1,0 +1,120 @@
+"""Execute lessons from a fresh kernel, top to bottom, and save them with their outputs, ready to commit.
+
+    python tools/rebuild.py [START ...]      only the lessons whose file name starts with one of these, e.g. 01
+
+Two rebuilds on one machine differ in no byte: what differs between executions (times, widget ids, kernel details)
+is left out. A lesson in which a cell raises is not saved: the file stays as it was, and the error is shown.
+The README's table of lessons, loss log and picture are made anew from the lessons.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import lessons
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+CELL_TIMEOUT = 900  # seconds
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+PEAK_MEMORY = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+
+
+def execute(notebook):
+    """Execute the notebook in place from a fresh kernel; return (seconds, peak memory of the kernel in MiB)."""
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(lessons.helpers.LESSONS_FOLDER)}},
+    )
+    start = time.perf_counter()
+    with client.setup_kernel():
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+        return time.perf_counter() - start, _peak_memory(client)
+
+
+def _peak_memory(client):
+    """Ask the kernel for its peak memory, in MiB (Linux counts in KiB, macOS in bytes)."""
+    probe = nbformat.v4.new_code_cell(PEAK_MEMORY)
+    client.nb.cells.append(probe)
+    client.execute_cell(probe, len(client.nb.cells) - 1, store_history=False)
+    client.nb.cells.pop()
+    return int(probe.outputs[0].text) / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def normalize(notebook):
+    """Leave out of an executed notebook what differs between two executions, and sign it with its fingerprint."""
+    for cell in lessons.code_cells(notebook):
+        cell.metadata.pop("execution", None)
+        kept = []
+        for output in cell.outputs:
+            if WIDGET_VIEW in output.get("data", {}):
+                del output.data[WIDGET_VIEW]
+                if "image/png" not in output.data:
+                    continue  # a progress bar: without a kernel there is nothing to show of it
+            kept.append(output)
+        cell.outputs = kept
+    notebook.metadata = {
+        "kernelspec": {
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+            "name": "python3",
+        },
+        "language_info": {"name": "python"},
+        "lesson": {"fingerprint": lessons.fingerprint(notebook)},
+    }
+
+
+def save(path, content):
+    """Write bytes to a file all at once: an interruption leaves the old file or the new one, never half of one."""
+    draft = path.with_suffix(path.suffix + ".draft")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def rebuild(path):
+    """Execute one lesson and save it. Raises CellExecutionError, with nothing saved, if a cell raises."""
+    notebook = lessons.read(path)
+    seconds, mebibytes = execute(notebook)
+    normalize(notebook)
+    save(path, lessons.as_bytes(notebook))
+    print(f"{path.name:42} {seconds:5.0f} s {mebibytes:6.0f} MiB", flush=True)
+
+
+def refresh_shared_parts():
+    """Bring up to date what is made from several lessons: the links between neighbours, and the README's blocks."""
+    for path in lessons.lesson_paths():
+        notebook = lessons.read(path)
+        linked = lessons.with_navigation(notebook, lessons.navigation(path))
+        if linked != notebook:
+            save(path, lessons.as_bytes(linked))
+    text = lessons.README.read_text(encoding="utf-8")
+    save(lessons.README, lessons.with_blocks(text, lessons.readme_blocks()).encode())
+    save(lessons.README_PICTURE, lessons.readme_picture())
+
+
+def main(starts):
+    """Rebuild the lessons that are named by their starts, or all of them, then the README. Returns the exit status."""
+    paths = [path for start in starts or [""] for path in lessons.lesson_paths(start)]
+    if not paths:
+        print(f"no lesson in {lessons.helpers.LESSONS_FOLDER} starts with {' or '.join(starts)}")
+        return 2
+    for path in paths:
+        try:
+            rebuild(path)
+        except CellExecutionError as error:
+            print(f"{Path(path).name} was not saved: a cell raised.\n{error}")
+            return 1
+    refresh_shared_parts()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
