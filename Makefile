@@ -29,7 +29,7 @@ help:
 	@echo "make clean     remove the virtual environment and the caches"
 
 lab: $(READY)
-	$(BIN)/jupyter lab --config=jupyter_lab_config.py $(LAB_FLAGS) notebooks/01_starter_mlp.ipynb
+	$(BIN)/jupyter lab --config=jupyter_lab_config.py $(LAB_FLAGS)
 
 test: $(READY) lint
 	$(BIN)/python -m pytest

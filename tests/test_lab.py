@@ -69,6 +69,12 @@ def test_it_shows_the_lessons_to_those_who_have_the_token(lab):
     assert shown >= {path.name for path in lessons.lesson_paths()}
 
 
+def test_it_opens_the_first_lesson(lab):
+    with urllib.request.urlopen(f"http://localhost:{lab}/?token={TOKEN}", timeout=30) as answer:
+        opened = answer.url
+    assert f"/lab/tree/notebooks/{lessons.lesson_paths()[0].name}" in opened
+
+
 def test_it_shows_nothing_to_others(lab):
     assert get(lab, "/api/contents/notebooks")[0] == 403
 

@@ -11,6 +11,7 @@ SOURCES = [
     "for _ in tqdm(range(1000)):\n    pass",
     "plt.plot([1, 2])\nplt.show()",
     "import helpers",
+    "import time\nfor i in range(3):\n    print(i, flush=True)\n    time.sleep(0.5)",
     "ipywidgets.IntSlider()",
 ]
 
@@ -29,6 +30,7 @@ def test_two_rebuilds_differ_in_no_byte(tmp_path, monkeypatch):
     rebuild.rebuild(path)
     assert path.read_bytes() == first
     assert b"image/png" in first
+    assert first.count(b'"output_type": "stream"') == 1
     for leftover in (b"widget-view", b"widgets+json", b"it/s", b"iopub", b'"widgets"'):
         assert leftover not in first
 

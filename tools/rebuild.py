@@ -59,7 +59,10 @@ def normalize(notebook):
                 del output.data[WIDGET_VIEW]
                 if "image/png" not in output.data:
                     continue  # a progress bar: without a kernel there is nothing to show of it
-            kept.append(output)
+            if output.output_type == "stream" and kept and kept[-1].get("name") == output.name:
+                kept[-1].text += output.text  # how a text is cut into pieces depends on the time
+            else:
+                kept.append(output)
         cell.outputs = kept
     notebook.metadata = {
         "kernelspec": {
