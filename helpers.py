@@ -2,14 +2,20 @@
 
 Contents, in the order in which the lessons meet it:
 
-    Setup      setup, progress                                       every lesson, first cell
-    Data       load_names, build_vocabulary, build_dataset, split_names               01
-    Checks     check                                             every lesson
-    Loss log   loss_log                                          every lesson, at its end
+    Setup      setup, progress                                          every lesson
+    Checks     check                                                    every lesson
+    Data       load_names, build_vocabulary, build_dataset, split_names           01
+    Network    draw_parameters, starter_logits                                    01
+    Training   train, lecture_rate, evaluate, block_means                         01
+    Loss log   loss_log                                                 every lesson
+    Panels     Panel, static_twin                                      from 02 on
 
 Shapes are written (rows, columns). N is a number of examples; losses are in nats (natural logarithm).
 """
 
+import base64
+import html
+import io
 import json
 import math
 import platform
@@ -18,9 +24,14 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+import ipywidgets as widgets
 import matplotlib
 import matplotlib.pyplot as plt
 import torch
+import torch.nn.functional as F
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from tqdm.auto import tqdm
 
 ROOT = Path(__file__).resolve().parent
@@ -50,6 +61,28 @@ def progress(steps):
     with the cell's end among them, when more than a thousand wait.
     """
     return tqdm(range(steps), unit=" steps", mininterval=1, maxinterval=5)
+
+
+# ---------------------------------------------------------------- Checks (every lesson)
+
+
+def check(claim, measured, expected, within=0):
+    """Say in one line whether a measured number is the one that the text gives.
+
+    The line repeats the text's number, not the measured one, so that it is the same on every machine as long as
+    the claim holds. The tests compare these lines; a learner who has changed something sees what came out.
+
+    claim: what was measured, in words. within: the largest difference that counts as the same, in the same unit.
+    """
+    measured = measured.item() if isinstance(measured, torch.Tensor) else measured
+    band = f" (within {within:,})" if within else ""
+    if abs(measured - expected) <= within:
+        print(f"✓ {claim}: {expected:,}{band}")
+    else:
+        print(
+            f"✗ {claim}: the text says {expected:,}{band}, this run gave {measured:,.6g}. "
+            f"If you changed something above, this is your own result."
+        )
 
 
 # ---------------------------------------------------------------- Data (lesson 01)
@@ -156,45 +189,101 @@ def split_names(names, seed=42):
     return names[:first], names[first:second], names[second:]
 
 
-# ---------------------------------------------------------------- Checks (every lesson)
+# ---------------------------------------------------------------- Network (lesson 01)
+
+SEED = 2147483647  # the lecture's, for every network
+TRAINING_STEPS = 200_000
 
 
-def check(claim, measured, expected, within=0):
-    """Say in one line whether a measured number is the one that the text gives.
+def draw_parameters(generator, hidden_bias=True):
+    """Draw the starter's parameters from N(0, 1), always in this order: C, W1, b1, W2, b2.
 
-    The line repeats the text's number, not the measured one, so that it is the same on every machine as long as
-    the claim holds. The tests compare these lines; a learner who has changed something sees what came out.
-
-    claim: what was measured, in words. within: the largest difference that counts as the same, in the same unit.
+    Shapes: C (27, 10), W1 (30, 200), b1 (200,), W2 (200, 27), b2 (27,). Without hidden_bias there is no b1, and
+    four tensors are returned. They do not ask for gradients yet, so that a lesson can scale them first.
     """
-    measured = measured.item() if isinstance(measured, torch.Tensor) else measured
-    band = f" (within {within:,})" if within else ""
-    if abs(measured - expected) <= within:
-        print(f"✓ {claim}: {expected:,}{band}")
-    else:
+    shapes = [(27, 10), (30, 200), (200,), (200, 27), (27,)]
+    if not hidden_bias:
+        del shapes[2]
+    return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def starter_logits(parameters, X):
+    """The starter's logits, (N, 27), for contexts X, (N, 3), and parameters [C, W1, b1, W2, b2]."""
+    C, W1, b1, W2, b2 = parameters
+    h = torch.tanh(C[X].view(len(X), -1) @ W1 + b1)  # (N, 200)
+    return h @ W2 + b2
+
+
+# ---------------------------------------------------------------- Training (lesson 01)
+
+
+def lecture_rate(step):
+    """The lecture's learning rate: 0.1, and 0.01 from step 100,000."""
+    return 0.1 if step < 100_000 else 0.01
+
+
+def train(model, parameters, X, Y, generator, steps, rate=lecture_rate, batch_size=32):
+    """Train by plain stochastic gradient descent on minibatches; return the loss of each step, in nats, as a list.
+
+    model: a function from contexts, (N, 3), to logits, (N, symbols). parameters: the tensors to change, in place.
+    generator: draws the minibatches. rate: a function from the step's number to the learning rate.
+
+    An interruption (Ctrl-C, or the kernel's interrupt button) ends the training, not the lesson: the parameters
+    stay as they are by then, and the losses so far are returned.
+    """
+    losses = []
+    bar = progress(steps)
+    try:
+        for step in bar:
+            batch = torch.randint(0, len(X), (batch_size,), generator=generator)
+            loss = F.cross_entropy(model(X[batch]), Y[batch])
+            for p in parameters:
+                p.grad = None
+            loss.backward()
+            for p in parameters:
+                p.data -= rate(step) * p.grad
+            losses.append(loss.item())
+            if step % 1000 == 999:
+                bar.set_postfix(loss=f"{sum(losses[-1000:]) / 1000:.3f}", refresh=False)
+    except KeyboardInterrupt:
         print(
-            f"✗ {claim}: the text says {expected:,}{band}, this run gave {measured:,.6g}. "
-            f"If you changed something above, this is your own result."
+            "You stopped the training. What was learned so far is kept: go on with the next cell."
         )
+    print(f"{len(losses):,} steps done")
+    return losses
+
+
+@torch.no_grad()
+def evaluate(model, X, Y):
+    """The mean loss, in nats, of a model (from contexts to logits) on all examples X, (N, 3), and Y, (N,)."""
+    return F.cross_entropy(model(X), Y).item()
+
+
+def block_means(losses, size):
+    """The mean of each `size` losses in a row, as a tensor; a rest that fills no block is left out."""
+    return torch.tensor(losses[: len(losses) // size * size]).view(-1, size).mean(1)
 
 
 # ---------------------------------------------------------------- Loss log (every lesson)
 
-TRAINING_STEPS = 200_000
 LOG_MIME = "application/vnd.lesson.loss-log+json"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the story: the lesson that takes it, what it changes, and the lecture's (train, validation) losses."""
+    """A step of the story: its lesson, what it changes, and the lecture's (train, validation) losses as published."""
 
     lesson: str
     change: str
-    lecture: tuple[float, float] | None
+    lecture: tuple[str, str]
 
 
 STORY = {
-    "starter": Step("01", "starter", (2.1245, 2.1682)),
+    "starter": Step("01", "starter", ("2.1245", "2.1682")),
+    "logits": Step("02", "W2 × 0.01, b2 × 0", ("2.07", "2.13")),
+    "tanh": Step("03", "and W1 × 0.2, b1 × 0.01", ("2.0356", "2.1027")),
+    "kaiming": Step("04", "and W1 × (5/3)/√30 instead", ("2.0377", "2.1070")),
+    "batchnorm": Step("05", "and BatchNorm before the tanh", ("2.0668", "2.1048")),
 }
 
 
@@ -246,7 +335,15 @@ class LossLog:
         initial, train, dev = (
             f"{float(row[column]):.4f}" for column in ("initial", "train", "dev")
         )
-        return [step.change + stopped, step.lesson, initial, train, lecture[0], dev, lecture[1]]
+        return [
+            step.change + stopped,
+            step.lesson,
+            initial,
+            train,
+            step.lecture[0],
+            dev,
+            step.lecture[1],
+        ]
 
     def _repr_mimebundle_(self, **_):
         return {"text/markdown": str(self), "text/plain": str(self), LOG_MIME: self.rows}
@@ -278,3 +375,102 @@ def saved_row(key, folder=LESSONS_FOLDER):
                 if key in output.get("data", {}).get(LOG_MIME, {}):
                     return output["data"][LOG_MIME][key]
     return None
+
+
+# ---------------------------------------------------------------- Panels (from lesson 02 on)
+
+
+class Panel:
+    """Sliders over a picture that follows them: a cell that ends with one shows it.
+
+    draw: a function of a matplotlib figure. It sets up the axes, with limits that fit all settings, and the
+        artists, and returns a function `update(**settings)`, which moves these artists and says in words, with
+        numbers, what is to be seen. The words stand below the picture and are its alternative text.
+    controls: ipywidgets by the names of update's settings, each with a description.
+    figsize: inches, at 100 pixels an inch.
+
+    The figure is laid out and its fixed parts are drawn once; a move draws only lines, patches, images and texts.
+    When update raises, the panel shows the error and raises it; the picture stays as it was. Without a kernel
+    the output is an ordinary picture.
+    """
+
+    def __init__(self, draw, figsize=(8, 3.2), **controls):
+        self.controls = controls
+        with plt.rc_context({"figure.dpi": 100}):
+            self.figure = Figure(figsize)
+        self.canvas = FigureCanvasAgg(self.figure)
+        self.update = draw(self.figure)
+        self._picture = widgets.HTML()
+        self._words = widgets.HTML(layout={"min_height": "3em"})
+        self.box = widgets.VBox([*controls.values(), self._picture, self._words])
+        self.update(**self.settings())
+        self.canvas.draw()  # lays the figure out
+        self.figure.set_layout_engine("none")
+        self._moving = [artist for axes in self.figure.axes for artist in _moving_artists(axes)]
+        for artist in self._moving:
+            artist.set_animated(True)
+        self.canvas.draw()
+        self._fixed = self.canvas.copy_from_bbox(self.figure.bbox)
+        self.show(**self.settings())
+        for control in controls.values():
+            control.observe(self._on_move, "value")
+
+    def settings(self):
+        """The values of the controls, by name."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def show(self, **settings):
+        """Draw the picture for these settings."""
+        words = self.update(**settings)
+        self.canvas.restore_region(self._fixed)
+        for artist in self._moving:
+            artist.axes.draw_artist(artist)
+        png = io.BytesIO()
+        imsave(png, self.canvas.buffer_rgba(), format="png", pil_kwargs={"compress_level": 1})
+        self.png = base64.b64encode(png.getvalue()).decode()
+        self.words = words
+        width, height = self.canvas.get_width_height()
+        self._picture.value = (
+            f'<img width="{width}" height="{height}" style="max-width: none" alt="{html.escape(words)}" '
+            f'src="data:image/png;base64,{self.png}">'
+        )
+        self._words.value = (
+            f'<div role="status" style="line-height: 1.4">{html.escape(words)}</div>'
+        )
+
+    def _on_move(self, _):
+        try:
+            self.show(**self.settings())
+        except Exception as error:
+            text = html.escape(f"{type(error).__name__}: {error}")
+            self._words.value = f'<div role="alert" style="color: #b00020">This setting cannot be drawn. {text}</div>'
+            raise
+
+    def _repr_mimebundle_(self, **kwargs):
+        # JupyterLab shows the widget; the web, nbconvert and print show the picture.
+        bundle = self.box._repr_mimebundle_(**kwargs)
+        return bundle | {"text/plain": self.words, "image/png": self.png}
+
+
+def _moving_artists(axes):
+    """All artists of the axes but those that never move: the frame, the axis, the legend."""
+    fixed = [axes.patch, axes.xaxis, axes.yaxis, axes.legend_, *axes.spines.values()]
+    moving = [artist for artist in axes.get_children() if artist not in fixed]
+    return sorted(moving, key=lambda artist: artist.get_zorder())
+
+
+def static_twin(draw, *settings, figsize=(8, 2.6)):
+    """A panel on paper: one row of the picture for each dict of settings, and the words under it.
+
+    draw: as for Panel. figsize: inches, of one row.
+    """
+    figure = plt.figure(figsize=(figsize[0], figsize[1] * len(settings)))
+    words = []
+    for row, setting in zip(
+        figure.subfigures(len(settings), 1, squeeze=False)[:, 0], settings, strict=True
+    ):
+        words.append(draw(row)(**setting))
+        title = ", ".join(f"{name} = {value}" for name, value in setting.items())
+        row.suptitle(title, x=0.01, ha="left", weight="bold")
+    plt.show()
+    print("\n".join(words))

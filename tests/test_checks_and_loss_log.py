@@ -46,8 +46,8 @@ def two_steps(monkeypatch):
         helpers,
         "STORY",
         {
-            "first": helpers.Step("01", "start", (2.0, 2.5)),
-            "second": helpers.Step("02", "repair", None),
+            "first": helpers.Step("01", "start", ("2.0", "2.5")),
+            "second": helpers.Step("02", "repair", ("1.75", "1.9")),
         },
     )
 
@@ -60,8 +60,8 @@ def test_the_log_takes_earlier_rows_from_the_saved_lessons(tmp_path, two_steps):
     assert list(log.rows) == ["first", "second"]
     assert log.rows["first"] == ROW
     assert str(log).splitlines()[2:] == [
-        "| start             | 01     | 27.9000      | 2.1000 | 2.0000    | 2.2000 | 2.5000    |",
-        "| repair            | 02     | 3.3000       | 1.5000 | -         | 1.6000 | -         |",
+        "| start             | 01     | 27.9000      | 2.1000 | 2.0       | 2.2000 | 2.5       |",
+        "| repair            | 02     | 3.3000       | 1.5000 | 1.75      | 1.6000 | 1.9       |",
     ]
 
 
