@@ -311,39 +311,19 @@ class LossLog:
         ]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         table.insert(1, ["-" * width for width in widths])
-        return "\n".join(
-            "| "
-            + " | ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True))
-            + " |"
-            for line in table
-        )
+        rows = [map(str.ljust, line, widths) for line in table]
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
     @staticmethod
     def _line(step, row):
-        lecture = [f"{loss:.4f}" for loss in step.lecture] if step.lecture else ["-", "-"]
-        if row is None:
-            return [
-                step.change,
-                step.lesson,
-                "run and save this lesson",
-                "",
-                lecture[0],
-                "",
-                lecture[1],
-            ]
-        stopped = f", stopped at step {row['steps']:,}" if row["steps"] < TRAINING_STEPS else ""
-        initial, train, dev = (
-            f"{float(row[column]):.4f}" for column in ("initial", "train", "dev")
-        )
-        return [
-            step.change + stopped,
-            step.lesson,
-            initial,
-            train,
-            step.lecture[0],
-            dev,
-            step.lecture[1],
-        ]
+        change, initial, train, dev = step.change, "run and save this lesson", "", ""
+        if row is not None:
+            initial, train, dev = (
+                f"{float(row[name]):.4f}" for name in ("initial", "train", "dev")
+            )
+            if row["steps"] < TRAINING_STEPS:
+                change += f", stopped at step {row['steps']:,}"
+        return [change, step.lesson, initial, train, step.lecture[0], dev, step.lecture[1]]
 
     def _repr_mimebundle_(self, **_):
         return {"text/markdown": str(self), "text/plain": str(self), LOG_MIME: self.rows}
