@@ -1,6 +1,7 @@
 """The lessons as a learner uses them: from any folder, interrupted, cells run twice and again after later ones."""
 
 import copy
+import inspect
 import os
 import signal
 import threading
@@ -39,14 +40,52 @@ def shown(cell):
     return words, [image for image in images if image]
 
 
+def sweep(panels):
+    """Draw every panel at all combinations of its controls' ends, middles and options; runs in the kernel."""
+    import itertools
+    import warnings
+
+    def positions(control):
+        if hasattr(control, "options"):
+            return [value for _, value in control._options_full]
+        if hasattr(control, "min"):
+            return [control.min, control.value, control.max]
+        return [False, True]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name, panel in panels.items():
+            pictures = set()
+            for values in itertools.product(*map(positions, panel.controls.values())):
+                panel.show(**dict(zip(panel.controls, values, strict=True)))
+                assert panel.words.strip(), f"{name} has no words for {values}"
+                pictures.add(panel.png)
+            assert len(pictures) > 1, f"{name} always shows the same picture"
+            assert all(control.description for control in panel.controls.values())
+    print("swept", *panels)
+
+
+SWEEP = f"""
+{inspect.getsource(sweep)}
+sweep({{name: value for name, value in list(globals().items()) if isinstance(value, helpers.Panel)}})
+"""
+
+
 @pytest.mark.parametrize("path", lessons.lesson_paths(), ids=lambda path: path.stem)
 def test_cells_can_be_run_twice_and_again_after_later_ones(path):
-    """Run each cell twice, then all of them again from the last to the first (with a shortened training)."""
+    """Run each cell twice, then all of them again from the last to the first (with a shortened training).
+
+    Then draw every panel of the lesson over the whole range of its controls.
+    """
     cells = lessons.code_cells(lessons.read(path))
     for cell in cells:
         cell.source = cell.source.replace(lessons.TRAINING, SHORT)
     once, twice, again = (copy.deepcopy(cells) for _ in range(3))
-    order = [cell for pair in zip(once, twice, strict=True) for cell in pair] + again[::-1]
+    swept = nbformat.v4.new_code_cell(SWEEP)
+    order = [cell for pair in zip(once, twice, strict=True) for cell in pair] + [
+        *again[::-1],
+        swept,
+    ]
     for number, cell in enumerate(order):
         cell.id = f"run-{number}"
     client(nbformat.v4.new_notebook(cells=order)).execute()
@@ -55,6 +94,8 @@ def test_cells_can_be_run_twice_and_again_after_later_ones(path):
         assert shown(first) == shown(third), (
             f"another result when run after later cells:\n{first.source}"
         )
+    named = sum("helpers.Panel(" in cell.source for cell in cells)
+    assert len(lessons.output_text(swept).split()) - 1 == named, "give each panel a name of its own"
 
 
 @pytest.mark.parametrize("path", lessons.lesson_paths(), ids=lambda path: path.stem)
