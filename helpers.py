@@ -2,41 +2,36 @@
 
 Contents, in the order in which the lessons meet it:
 
-    Setup      setup, progress                                          every lesson
-    Checks     check                                                    every lesson
-    Data       load_names, build_vocabulary, build_dataset, split_names           01
-    Network    draw_parameters, starter_logits                                    01
-    Training   train, lecture_rate, evaluate, block_means                         01
-    Loss log   loss_log                                                 every lesson
-    Panels     Panel, static_twin                                      from 02 on
+    Setup        setup, progress                                                         every lesson
+    Checks       check; loss_log, from story.py                                          every lesson
+    Data         load_names, build_vocabulary, build_dataset, split_names, from data.py            01
+    Network      draw_parameters, starter_logits                                                   01
+    Training     train, lecture_rate, inference, evaluate, sample_names, block_means               01
+    Panels       Panel, static_twin, from panels.py                                      from 02 on
+    Layers       Linear, BatchNorm1d, Tanh, ReLU, MLP, to_torch                                    06
+    Diagnostics  activation_rows, gradient_rows, weight_rows, UpdateRatios; the four pictures      07
 
 Shapes are written (rows, columns). N is a number of examples; losses are in nats (natural logarithm).
 """
 
-import base64
-import html
-import io
-import json
-import math
 import platform
-import random
-import unicodedata
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
-import ipywidgets as widgets
 import matplotlib
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.image import imsave
+from torch import nn
 from tqdm.auto import tqdm
 
+from data import END, NAMES_FILE, build_dataset, build_vocabulary, load_names, split_names
+from panels import Panel, describe_figures, static_twin
+from story import STORY, TRAINING_STEPS, loss_log, saved_row
+
 ROOT = Path(__file__).resolve().parent
-NAMES_FILE = ROOT / "names.txt"
-LESSONS_FOLDER = ROOT / "notebooks"
 
 # ---------------------------------------------------------------- Setup
 
@@ -47,6 +42,7 @@ def setup():
     One thread is the fastest choice for networks this small: the threads' talk costs more than they save.
     """
     plt.style.use(ROOT / "lessons.mplstyle")
+    describe_figures()
     torch.set_num_threads(1)
     print(
         f"Python {platform.python_version()}, torch {torch.__version__.partition('+')[0]}, "
@@ -85,114 +81,9 @@ def check(claim, measured, expected, within=0):
         )
 
 
-# ---------------------------------------------------------------- Data (lesson 01)
-
-END = "."  # starts and ends every name; always number 0 of the vocabulary
-
-
-def load_names(path=NAMES_FILE):
-    """Read a text file with one name a line into a list of strings, in the file's order.
-
-    UTF-8, with or without a byte order mark, and any line ends. Blank lines and white space around a name are
-    left out. Letters are brought to Unicode's composed form (NFC), so that one letter is one symbol.
-
-    Raises FileNotFoundError if there is no such file, and ValueError if the file holds no name, is not text, or
-    has a name with the reserved character "."; each names the file, the line where there is one, and what to do.
-    """
-    path = Path(path)
-    if not path.is_file():
-        what = "is a folder, not a file" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(
-            f"{path} {what}. Give load_names the path of a text file with one name a line."
-        )
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{path}, line {line}: this is not UTF-8 text. Save the file as UTF-8 text."
-        ) from error
-    names = []
-    for line, name in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
-        name = unicodedata.normalize("NFC", name.strip())
-        if "\0" in name:
-            raise ValueError(
-                f"{path}, line {line}: a zero byte, so this is not a text file. Save it as UTF-8 text."
-            )
-        if END in name:
-            raise ValueError(
-                f'{path}, line {line}: {name!r} contains "{END}", which marks where a name ends. '
-                f"Remove the character or the line."
-            )
-        if name:
-            names.append(name)
-    if not names:
-        raise ValueError(f"{path} holds no name. Put one name on each line.")
-    return names
-
-
-def build_vocabulary(names):
-    """Number the characters of the names: "." is 0, the others follow in sorted order from 1.
-
-    Returns (stoi, itos): a dict from character to number and its inverse, from number to character.
-    Raises ValueError if there are no names, or if one contains the reserved ".".
-    """
-    if isinstance(names, str) or not names:
-        raise ValueError(f"build_vocabulary needs a list of names, and got {names!r}.")
-    for number, name in enumerate(names, 1):
-        if END in name:
-            raise ValueError(
-                f'name {number} of the list, {name!r}, contains "{END}", which is reserved: remove it.'
-            )
-    stoi = {END: 0} | {character: i for i, character in enumerate(sorted(set("".join(names))), 1)}
-    return stoi, {i: character for character, i in stoi.items()}
-
-
-def build_dataset(names, stoi, block_size=3):
-    """Turn names into training examples: block_size characters of context, and the character that follows.
-
-    A name of n characters gives n + 1 examples, the last of which predicts the end, ".". Before the first
-    character the context is filled with ".".
-
-    Returns (X, Y): X of shape (N, block_size) and Y of shape (N,), both int64, holding numbers of stoi.
-    Raises ValueError if block_size is below 1 or if a character is not in stoi.
-    """
-    if isinstance(names, str):
-        raise ValueError(f"build_dataset needs a list of names, and got the string {names!r}.")
-    if block_size < 1:
-        raise ValueError(f"block_size is {block_size}; it must be 1 or more.")
-    contexts, targets = [], []
-    for number, name in enumerate(names, 1):
-        context = [stoi[END]] * block_size
-        for character in name + END:
-            if character not in stoi:
-                raise ValueError(
-                    f"name {number} of the list, {name!r}, has {character!r}, which is not in the vocabulary. "
-                    f"Build the vocabulary from all names, before they are split."
-                )
-            contexts.append(context)
-            targets.append(stoi[character])
-            context = context[1:] + [stoi[character]]
-    X = torch.tensor(contexts, dtype=torch.int64).view(-1, block_size)
-    return X, torch.tensor(targets, dtype=torch.int64)
-
-
-def split_names(names, seed=42):
-    """Shuffle a copy of the names and cut it into three lists: 80 % to train, 10 % dev, 10 % test.
-
-    The order is that of `random.seed(seed); random.shuffle(names)`. The list that is passed in stays as it is.
-    """
-    names = list(names)
-    random.Random(seed).shuffle(names)
-    first, second = int(0.8 * len(names)), int(0.9 * len(names))
-    return names[:first], names[first:second], names[second:]
-
-
 # ---------------------------------------------------------------- Network (lesson 01)
 
 SEED = 2147483647  # the lecture's, for every network
-TRAINING_STEPS = 200_000
 
 
 def draw_parameters(generator, hidden_bias=True):
@@ -222,11 +113,13 @@ def lecture_rate(step):
     return 0.1 if step < 100_000 else 0.01
 
 
-def train(model, parameters, X, Y, generator, steps, rate=lecture_rate, batch_size=32):
+def train(model, parameters, X, Y, generator, steps, rate=lecture_rate, batch_size=32, record=None):
     """Train by plain stochastic gradient descent on minibatches; return the loss of each step, in nats, as a list.
 
     model: a function from contexts, (N, 3), to logits, (N, symbols). parameters: the tensors to change, in place.
     generator: draws the minibatches. rate: a function from the step's number to the learning rate.
+    record: a function of (step, learning rate), called in each step when the gradients are there and the
+        parameters are not yet changed; for example an UpdateRatios.
 
     An interruption (Ctrl-C, or the kernel's interrupt button) ends the training, not the lesson: the parameters
     stay as they are by then, and the losses so far are returned.
@@ -240,8 +133,11 @@ def train(model, parameters, X, Y, generator, steps, rate=lecture_rate, batch_si
             for p in parameters:
                 p.grad = None
             loss.backward()
+            learning_rate = rate(step)
+            if record is not None:
+                record(step, learning_rate)
             for p in parameters:
-                p.data -= rate(step) * p.grad
+                p.data -= learning_rate * p.grad
             losses.append(loss.item())
             if step % 1000 == 999:
                 bar.set_postfix(loss=f"{sum(losses[-1000:]) / 1000:.3f}", refresh=False)
@@ -253,10 +149,48 @@ def train(model, parameters, X, Y, generator, steps, rate=lecture_rate, batch_si
     return losses
 
 
-@torch.no_grad()
+@contextmanager
+def inference(model):
+    """Within it there are no gradients, and a model that is in training mode is in eval mode; then as before."""
+    switch = getattr(model, "training", False)
+    if switch:
+        model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        if switch:
+            model.train()
+
+
 def evaluate(model, X, Y):
-    """The mean loss, in nats, of a model (from contexts to logits) on all examples X, (N, 3), and Y, (N,)."""
-    return F.cross_entropy(model(X), Y).item()
+    """The mean loss, in nats, of a model (from contexts to logits) on all examples X, (N, 3), and Y, (N,).
+
+    A model that has a training mode is evaluated outside it and put back.
+    """
+    with inference(model):
+        return F.cross_entropy(model(X), Y).item()
+
+
+def sample_names(model, itos, generator, count=20, block_size=3, longest=50):
+    """Names that the model invents: each character is drawn from its softmax, until it draws the end, ".".
+
+    model and itos: as for `evaluate` and from `build_vocabulary`. A name is cut off at `longest` characters.
+    Returns a list of `count` strings; some may be empty.
+    """
+    names = []
+    with inference(model):
+        while len(names) < count:
+            context, name = [0] * block_size, ""
+            while len(name) < longest:
+                probabilities = F.softmax(model(torch.tensor([context])), 1)
+                symbol = torch.multinomial(probabilities, 1, generator=generator).item()
+                if itos[symbol] == END:
+                    break
+                context = [*context[1:], symbol]
+                name += itos[symbol]
+            names.append(name)
+    return names
 
 
 def block_means(losses, size):
@@ -264,193 +198,307 @@ def block_means(losses, size):
     return torch.tensor(losses[: len(losses) // size * size]).view(-1, size).mean(1)
 
 
-# ---------------------------------------------------------------- Loss log (every lesson)
+# ---------------------------------------------------------------- Layers (lesson 06)
 
-LOG_MIME = "application/vnd.lesson.loss-log+json"
+
+class Linear:
+    """x @ weight + bias, from (N, fan_in) to (N, fan_out); the interface of torch.nn.Linear.
+
+    Two things are not as in torch: weight has the shape (fan_in, fan_out), the transpose of torch's; and it is drawn
+    from N(0, 1 / fan_in), with a bias of zeros, where torch draws both uniformly from ±1 / sqrt(fan_in).
+    """
+
+    training = True
+
+    def __init__(self, fan_in, fan_out, bias=True, generator=None):
+        weight = torch.randn((fan_in, fan_out), generator=generator) / fan_in**0.5
+        self.weight = weight.requires_grad_()
+        self.bias = torch.zeros(fan_out, requires_grad=True) if bias else None
+
+    def __call__(self, x):
+        self.out = x @ self.weight
+        if self.bias is not None:
+            self.out = self.out + self.bias
+        return self.out
+
+    def parameters(self):
+        return [self.weight] if self.bias is None else [self.weight, self.bias]
+
+
+class BatchNorm1d:
+    """Normalize each column of x, (N, dim), then scale by weight and shift by bias; as torch.nn.BatchNorm1d.
+
+    In training by the batch's own mean and variance (over N), which also move the running ones (with the variance
+    over N - 1) by the share `momentum`; else by the running ones. weight and bias are gamma and beta of Ioffe and
+    Szegedy 2015, arXiv 1502.03167, algorithm 1.
+
+    Raises ValueError if x is not (N, dim), and in training if N is 1: a single example has no spread.
+    """
+
+    def __init__(self, dim, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.weight = torch.ones(dim, requires_grad=True)
+        self.bias = torch.zeros(dim, requires_grad=True)
+        self.running_mean, self.running_var = torch.zeros(dim), torch.ones(dim)
+
+    def __call__(self, x):
+        dim = len(self.weight)
+        if x.ndim != 2 or x.shape[1] != dim:
+            raise ValueError(f"BatchNorm1d({dim}) needs (N, {dim}), and got {tuple(x.shape)}.")
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            if len(x) == 1:
+                raise ValueError("BatchNorm1d in training needs 2 examples or more, and got 1.")
+            mean, var = x.mean(0), x.var(0, correction=0)
+            with torch.no_grad():
+                self.running_mean = torch.lerp(self.running_mean, mean, self.momentum)
+                self.running_var = torch.lerp(self.running_var, x.var(0), self.momentum)
+        self.out = self.weight * (x - mean) / (var + self.eps).sqrt() + self.bias
+        return self.out
+
+    def parameters(self):
+        return [self.weight, self.bias]
+
+
+class Tanh:
+    """tanh of each value."""
+
+    training = True
+
+    def __call__(self, x):
+        self.out = torch.tanh(x)
+        return self.out
+
+    def parameters(self):
+        return []
+
+
+class ReLU(Tanh):
+    """max(0, x) of each value."""
+
+    def __call__(self, x):
+        self.out = torch.relu(x)
+        return self.out
+
+
+class MLP:
+    """The deep network: embedding, `depth` hidden layers of `width` units, output layer.
+
+    A hidden layer is Linear, BatchNorm1d if `batchnorm`, and `nonlinearity` (a class, or None for none); the output
+    layer is Linear, and BatchNorm1d if `batchnorm`. A Linear before a BatchNorm1d has no bias.
+
+    generator: draws C, (symbols, 10), then each Linear's weight in order.
+    gain: a factor on the weights of the hidden Linear layers.
+    last_scale: a factor on the last layer's weight, that of its BatchNorm1d if it has one: less confident at first.
+
+    C: the embedding. layers: all layers in order. hidden: of each hidden layer the last piece, whose `out` is its
+    output. weights: the 2-d parameters by name. training: see `train` and `eval`.
+    """
+
+    def __init__(
+        self,
+        generator,
+        *,
+        depth=5,
+        width=100,
+        gain=1.0,
+        last_scale=1.0,
+        nonlinearity=Tanh,
+        batchnorm=False,
+        symbols=27,
+        block_size=3,
+    ):
+        if depth < 1:
+            raise ValueError(f"depth is {depth}; it must be 1 or more hidden layers.")
+        self.C = torch.randn((symbols, 10), generator=generator).requires_grad_()
+        self.layers, self.hidden, self.weights = [], [], {"embedding": self.C}
+        sizes = [10 * block_size, *[width] * depth, symbols]
+        for number, (fan_in, fan_out) in enumerate(pairwise(sizes), 1):
+            linear = Linear(fan_in, fan_out, bias=not batchnorm, generator=generator)
+            self.layers += [linear, BatchNorm1d(fan_out)] if batchnorm else [linear]
+            self.weights["output" if number > depth else f"layer {number}"] = linear.weight
+            if number <= depth:
+                linear.weight.data *= gain
+                self.layers += [nonlinearity()] if nonlinearity else []
+                self.hidden.append(self.layers[-1])
+        self.layers[-1].weight.data *= last_scale
+
+    def __call__(self, X):
+        """The logits, (N, symbols), for contexts X, (N, block_size)."""
+        x = self.C[X].flatten(1)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def parameters(self):
+        return [self.C, *(p for layer in self.layers for p in layer.parameters())]
+
+    @property
+    def training(self):
+        return self.layers[0].training
+
+    def train(self, mode=True):
+        for layer in self.layers:
+            layer.training = mode
+
+    def eval(self):
+        self.train(False)
+
+
+def to_torch(network):
+    """The same network as a torch.nn.Sequential with copies of its weights, biases and running statistics."""
+    twin = nn.Sequential(nn.Embedding.from_pretrained(network.C.detach().clone(), freeze=False))
+    twin.append(nn.Flatten())
+    for layer in network.layers:
+        if isinstance(layer, Linear):
+            twin.append(nn.Linear(*layer.weight.shape, bias=layer.bias is not None))
+            state = {"weight": layer.weight.T, "bias": layer.bias}
+        elif isinstance(layer, BatchNorm1d):
+            twin.append(nn.BatchNorm1d(len(layer.weight), layer.eps, layer.momentum))
+            state = {
+                name: getattr(layer, name)
+                for name in ("weight", "bias", "running_mean", "running_var")
+            }
+        else:
+            twin.append(getattr(nn, type(layer).__name__)())
+            state = {}
+        state = {name: value for name, value in state.items() if value is not None}
+        twin[-1].load_state_dict(state, strict=False)
+    return twin.train(network.training)
+
+
+# ---------------------------------------------------------------- Diagnostics (lesson 07)
+
+SATURATED = 0.97  # |tanh| beyond it counts as saturated; the slope there is below 0.06
+USUAL_RATIO = 1e-3  # of an update to the weights that it changes; the lecture's rule of thumb
 
 
 @dataclass(frozen=True)
-class Step:
-    """A step of the story: its lesson, what it changes, and the lecture's (train, validation) losses as published."""
+class Row:
+    """What was measured of one layer or weight. A histogram's density, (bins,), stands over its edges, (bins + 1,).
 
-    lesson: str
-    change: str
-    lecture: tuple[str, str]
-
-
-STORY = {
-    "starter": Step("01", "starter", ("2.1245", "2.1682")),
-    "logits": Step("02", "W2 × 0.01, b2 × 0", ("2.07", "2.13")),
-    "tanh": Step("03", "and W1 × 0.2, b1 × 0.01", ("2.0356", "2.1027")),
-    "kaiming": Step("04", "and W1 × (5/3)/√30 instead", ("2.0377", "2.1070")),
-    "batchnorm": Step("05", "and BatchNorm before the tanh", ("2.0668", "2.1048")),
-}
-
-
-class LossLog:
-    """The table of losses up to one step of the story; a notebook shows it as a table, print as text.
-
-    rows: a dict from a key of STORY to {"initial", "train", "dev": losses in nats, "steps": training steps done}.
+    saturation: the share of values beyond ±SATURATED. ratio: of a gradient to its weight, or of an update to it, in
+    standard deviations, at a training step. None where it was not measured.
     """
 
-    def __init__(self, rows):
-        self.rows = rows
-
-    def __str__(self):
-        head = [
-            "step of the story",
-            "lesson",
-            "initial loss",
-            "train",
-            "lecture's",
-            "dev",
-            "lecture's",
-        ]
-        table = [head] + [
-            self._line(step, self.rows[key]) for key, step in STORY.items() if key in self.rows
-        ]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        table.insert(1, ["-" * width for width in widths])
-        rows = [map(str.ljust, line, widths) for line in table]
-        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-    @staticmethod
-    def _line(step, row):
-        change, initial, train, dev = step.change, "run and save this lesson", "", ""
-        if row is not None:
-            initial, train, dev = (
-                f"{float(row[name]):.4f}" for name in ("initial", "train", "dev")
-            )
-            if row["steps"] < TRAINING_STEPS:
-                change += f", stopped at step {row['steps']:,}"
-        return [change, step.lesson, initial, train, step.lecture[0], dev, step.lecture[1]]
-
-    def _repr_mimebundle_(self, **_):
-        return {"text/markdown": str(self), "text/plain": str(self), LOG_MIME: self.rows}
+    layer: str
+    mean: float
+    std: float
+    edges: torch.Tensor
+    density: torch.Tensor
+    saturation: float | None = None
+    ratio: float | None = None
 
 
-def loss_log(key, *, initial, train, dev, steps, folder=LESSONS_FOLDER):
-    """The loss log up to the step `key` of the story: this lesson's row as just measured, the earlier ones as saved.
+def measure(layer, values, bins=60, **others):
+    """The Row of a tensor. bins: how many, from the smallest to the largest value, or their edges.
 
-    A saved lesson carries its own row as data in its outputs; this reads the rows of the earlier steps from there.
-    So no number is kept anywhere but in the lesson that measured it, and each lesson still runs alone.
-
-    Raises KeyError for a key that is not in STORY.
+    Raises ValueError that names the layer if a value is not finite.
     """
-    if key not in STORY:
-        raise KeyError(f"{key!r} is no step of the story; the steps are {', '.join(STORY)}.")
-    earlier = list(STORY)[: list(STORY).index(key)]
-    rows = {step: saved_row(step, folder) for step in earlier}
-    losses = {"initial": initial, "train": train, "dev": dev}
-    # A diverged run ends in nan or inf, which JSON does not have: such a loss is saved as its name.
-    losses = {column: loss if math.isfinite(loss) else str(loss) for column, loss in losses.items()}
-    return LossLog(rows | {key: losses | {"steps": steps}})
+    values = values.detach().flatten()
+    if not values.isfinite().all():
+        raise ValueError(f"{layer} holds values that are not finite: its training has blown up.")
+    density, edges = torch.histogram(values, bins, density=True)
+    return Row(layer, values.mean().item(), values.std().item(), edges, density, **others)
 
 
-def saved_row(key, folder=LESSONS_FOLDER):
-    """The row that the lesson of this step has in its saved outputs, or None if it was not run or not saved."""
-    for path in sorted(Path(folder).glob(f"{STORY[key].lesson}_*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            for output in cell.get("outputs", []):
-                if key in output.get("data", {}).get(LOG_MIME, {}):
-                    return output["data"][LOG_MIME][key]
-    return None
+def forward_backward(network, X, Y):
+    """One pass forward and backward without an update; every layer keeps `out` and `out.grad`. Returns the loss."""
+    logits = network(X)
+    for p in network.parameters():
+        p.grad = None
+    for layer in network.layers:
+        layer.out.retain_grad()
+    loss = F.cross_entropy(logits, Y)
+    loss.backward()
+    return loss.item()
 
 
-# ---------------------------------------------------------------- Panels (from lesson 02 on)
+def activation_rows(layers, bins=60):
+    """A Row for the `out` of each layer: what it passes on."""
+    return [
+        measure(f"layer {i}", x, bins, saturation=(x.abs() > SATURATED).float().mean().item())
+        for i, x in enumerate((layer.out for layer in layers), 1)
+    ]
 
 
-class Panel:
-    """Sliders over a picture that follows them: a cell that ends with one shows it.
+def gradient_rows(layers, bins=60):
+    """A Row for the `out.grad` of each layer: what comes back to it. Needs `forward_backward` before."""
+    return [measure(f"layer {i}", layer.out.grad, bins) for i, layer in enumerate(layers, 1)]
 
-    draw: a function of a matplotlib figure. It sets up the axes, with limits that fit all settings, and the
-        artists, and returns a function `update(**settings)`, which moves these artists and says in words, with
-        numbers, what is to be seen. The words stand below the picture and are its alternative text.
-    controls: ipywidgets by the names of update's settings, each with a description.
-    figsize: inches, at 100 pixels an inch.
 
-    The figure is laid out and its fixed parts are drawn once; a move draws only lines, patches, images and texts.
-    When update raises, the panel shows the error and raises it; the picture stays as it was. Without a kernel
-    the output is an ordinary picture.
+def weight_rows(weights, bins=60):
+    """A Row for the gradient of each weight, {name: tensor}; ratio is std(gradient) / std(weight)."""
+    return [
+        measure(name, w.grad, bins, ratio=(w.grad.std() / w.detach().std()).item())
+        for name, w in weights.items()
+    ]
+
+
+class UpdateRatios:
+    """Record in `train` how large the updates are: ratios[name] is a list of std(update) / std(weight) at `steps`.
+
+    weights: {name: tensor}. every: the steps from one record to the next; 10 keeps the cost of it small.
     """
 
-    def __init__(self, draw, figsize=(8, 3.2), **controls):
-        self.controls = controls
-        with plt.rc_context({"figure.dpi": 100}):
-            self.figure = Figure(figsize)
-        self.canvas = FigureCanvasAgg(self.figure)
-        self.update = draw(self.figure)
-        self._picture = widgets.HTML()
-        self._words = widgets.HTML(layout={"min_height": "3em"})
-        self.box = widgets.VBox([*controls.values(), self._picture, self._words])
-        self.update(**self.settings())
-        self.canvas.draw()  # lays the figure out
-        self.figure.set_layout_engine("none")
-        self._moving = [artist for axes in self.figure.axes for artist in _moving_artists(axes)]
-        for artist in self._moving:
-            artist.set_animated(True)
-        self.canvas.draw()
-        self._fixed = self.canvas.copy_from_bbox(self.figure.bbox)
-        self.show(**self.settings())
-        for control in controls.values():
-            control.observe(self._on_move, "value")
+    def __init__(self, weights, every=10):
+        self.weights, self.every = weights, every
+        self.steps, self.ratios = [], {name: [] for name in weights}
 
-    def settings(self):
-        """The values of the controls, by name."""
-        return {name: control.value for name, control in self.controls.items()}
-
-    def show(self, **settings):
-        """Draw the picture for these settings."""
-        words = self.update(**settings)
-        self.canvas.restore_region(self._fixed)
-        for artist in self._moving:
-            artist.axes.draw_artist(artist)
-        png = io.BytesIO()
-        imsave(png, self.canvas.buffer_rgba(), format="png", pil_kwargs={"compress_level": 1})
-        self.png = base64.b64encode(png.getvalue()).decode()
-        self.words = words
-        width, height = self.canvas.get_width_height()
-        self._picture.value = (
-            f'<img width="{width}" height="{height}" style="max-width: none" alt="{html.escape(words)}" '
-            f'src="data:image/png;base64,{self.png}">'
-        )
-        self._words.value = (
-            f'<div role="status" style="line-height: 1.4">{html.escape(words)}</div>'
-        )
-
-    def _on_move(self, _):
-        try:
-            self.show(**self.settings())
-        except Exception as error:
-            text = html.escape(f"{type(error).__name__}: {error}")
-            self._words.value = f'<div role="alert" style="color: #b00020">This setting cannot be drawn. {text}</div>'
-            raise
-
-    def _repr_mimebundle_(self, **kwargs):
-        # JupyterLab shows the widget; the web, nbconvert and print show the picture.
-        bundle = self.box._repr_mimebundle_(**kwargs)
-        return bundle | {"text/plain": self.words, "image/png": self.png}
+    def __call__(self, step, rate):
+        if step % self.every == 0:
+            self.steps.append(step)
+            for name, w in self.weights.items():
+                self.ratios[name].append((rate * w.grad.std() / w.detach().std()).item())
 
 
-def _moving_artists(axes):
-    """All artists of the axes but those that never move: the frame, the axis, the legend."""
-    fixed = [axes.patch, axes.xaxis, axes.yaxis, axes.legend_, *axes.spines.values()]
-    moving = [artist for artist in axes.get_children() if artist not in fixed]
-    return sorted(moving, key=lambda artist: artist.get_zorder())
+def plot_histograms(axes, rows, **labels):
+    """Draw the histograms of rows as lines, the first layer darkest. Returns the lines, for `move_histograms`."""
+    colors = plt.get_cmap("viridis")(torch.linspace(0, 0.92, len(rows)).numpy())
+    lines = [
+        axes.plot([], [], color=color, label=row.layer)[0]
+        for row, color in zip(rows, colors, strict=True)
+    ]
+    move_histograms(lines, rows)
+    axes.relim()
+    axes.autoscale_view()
+    axes.locator_params(axis="x", nbins=5)
+    axes.set(ylabel="density", **labels)
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return lines
 
 
-def static_twin(draw, *settings, figsize=(8, 2.6)):
-    """A panel on paper: one row of the picture for each dict of settings, and the words under it.
+def move_histograms(lines, rows):
+    """Give lines the histograms of other rows; a line without a row becomes empty."""
+    for line, row in zip_longest(lines, rows):
+        middles = [] if row is None else (row.edges[1:] + row.edges[:-1]) / 2
+        line.set_data(middles, [] if row is None else row.density)
 
-    draw: as for Panel. figsize: inches, of one row.
+
+def plot_updates(axes, updates, **labels):
+    """Draw the ratios of an UpdateRatios over the steps, and a dashed line at USUAL_RATIO. Returns the lines."""
+    colors = plt.get_cmap("viridis")(torch.linspace(0, 0.92, len(updates.ratios)).numpy())
+    lines = []
+    for (name, ratios), color in zip(updates.ratios.items(), colors, strict=True):
+        lines += axes.plot(updates.steps, ratios, color=color, label=name)
+    axes.axhline(USUAL_RATIO, color="black", linestyle="--")
+    axes.set(yscale="log", xlabel="step", ylabel="std of update / of weight", **labels)
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    return lines
+
+
+def four_pictures(figure, network, updates):
+    """The health of a network in four pictures, from the four statistics. Returns the first three's rows, for printing.
+
+    network: an MLP after `forward_backward`. updates: the UpdateRatios of its training.
     """
-    figure = plt.figure(figsize=(figsize[0], figsize[1] * len(settings)))
-    words = []
-    for row, setting in zip(
-        figure.subfigures(len(settings), 1, squeeze=False)[:, 0], settings, strict=True
-    ):
-        words.append(draw(row)(**setting))
-        title = ", ".join(f"{name} = {value}" for name, value in setting.items())
-        row.suptitle(title, x=0.01, ha="left", weight="bold")
-    plt.show()
-    print("\n".join(words))
+    axes = figure.subplots(2, 2).flatten()
+    pictures = [
+        (activation_rows(network.hidden), "1 Forward: the outputs", "output"),
+        (gradient_rows(network.hidden), "2 Backward: their gradients", "gradient of the output"),
+        (weight_rows(network.weights), "3 Gradients of the weights", "gradient of the weight"),
+    ]
+    for ax, (rows, title, xlabel) in zip(axes[:3], pictures, strict=True):
+        plot_histograms(ax, rows, title=title, xlabel=xlabel)
+    plot_updates(axes[3], updates, title="4 Updates against weights")
+    return [rows for rows, *_ in pictures]

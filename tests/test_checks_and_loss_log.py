@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import helpers
+import story
 
-ROW = {"initial": 27.9, "train": 2.1, "dev": 2.2, "steps": helpers.TRAINING_STEPS}
+ROW = {"initial": 27.9, "train": 2.1, "dev": 2.2, "steps": story.TRAINING_STEPS}
 
 
 @pytest.mark.parametrize("measured", [2.1220, 2.1129, 2.1311, torch.tensor(2.1220)])
@@ -43,20 +44,18 @@ def save_lesson(folder, name, log):
 @pytest.fixture
 def two_steps(monkeypatch):
     monkeypatch.setattr(
-        helpers,
+        story,
         "STORY",
         {
-            "first": helpers.Step("01", "start", ("2.0", "2.5")),
-            "second": helpers.Step("02", "repair", ("1.75", "1.9")),
+            "first": story.Step("01", "start", ("2.0", "2.5")),
+            "second": story.Step("02", "repair", ("1.75", "1.9")),
         },
     )
 
 
 def test_the_log_takes_earlier_rows_from_the_saved_lessons(tmp_path, two_steps):
-    save_lesson(tmp_path, "01_a.ipynb", helpers.loss_log("first", **ROW, folder=tmp_path))
-    log = helpers.loss_log(
-        "second", initial=3.3, train=1.5, dev=1.6, steps=200_000, folder=tmp_path
-    )
+    save_lesson(tmp_path, "01_a.ipynb", story.loss_log("first", **ROW, folder=tmp_path))
+    log = story.loss_log("second", initial=3.3, train=1.5, dev=1.6, steps=200_000, folder=tmp_path)
     assert list(log.rows) == ["first", "second"]
     assert log.rows["first"] == ROW
     assert str(log).splitlines()[2:] == [
@@ -66,31 +65,31 @@ def test_the_log_takes_earlier_rows_from_the_saved_lessons(tmp_path, two_steps):
 
 
 def test_a_lesson_runs_alone(tmp_path, two_steps):
-    log = helpers.loss_log("second", **ROW, folder=tmp_path)
+    log = story.loss_log("second", **ROW, folder=tmp_path)
     assert log.rows["first"] is None
     assert "| start             | 01     | run and save this lesson |" in str(log)
 
 
 def test_the_first_lesson_does_not_read_the_later_ones(tmp_path, two_steps):
-    save_lesson(tmp_path, "02_b.ipynb", helpers.loss_log("second", **ROW, folder=tmp_path))
-    assert list(helpers.loss_log("first", **ROW, folder=tmp_path).rows) == ["first"]
+    save_lesson(tmp_path, "02_b.ipynb", story.loss_log("second", **ROW, folder=tmp_path))
+    assert list(story.loss_log("first", **ROW, folder=tmp_path).rows) == ["first"]
 
 
 def test_an_interrupted_training_is_marked(tmp_path, two_steps):
-    log = helpers.loss_log("first", **(ROW | {"steps": 1234}), folder=tmp_path)
+    log = story.loss_log("first", **(ROW | {"steps": 1234}), folder=tmp_path)
     assert "| start, stopped at step 1,234 |" in str(log)
 
 
 def test_a_diverged_loss_is_shown_and_can_be_saved(tmp_path, two_steps):
-    log = helpers.loss_log("first", **(ROW | {"train": math.nan, "dev": math.inf}), folder=tmp_path)
+    log = story.loss_log("first", **(ROW | {"train": math.nan, "dev": math.inf}), folder=tmp_path)
     assert "| nan " in str(log)
     assert "| inf " in str(log)
     bundle = log._repr_mimebundle_()
     json.dumps(bundle, allow_nan=False)
     save_lesson(tmp_path, "01_a.ipynb", log)
-    assert "| nan " in str(helpers.loss_log("second", **ROW, folder=tmp_path))
+    assert "| nan " in str(story.loss_log("second", **ROW, folder=tmp_path))
 
 
 def test_an_unknown_step_is_named():
     with pytest.raises(KeyError, match="'startr' is no step of the story; the steps are starter"):
-        helpers.loss_log("startr", **ROW)
+        story.loss_log("startr", **ROW)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import lessons
 import pytest
 
-import helpers
+import story
 
 PATHS = lessons.lesson_paths()
 TAGS = {lessons.CHECK_TAG, lessons.PICTURE_TAG}
@@ -101,6 +101,14 @@ def test_its_outputs_are_clean(notebook):
         assert "✗" not in lessons.output_text(cell)
 
 
+def test_its_pictures_have_words(notebook):
+    for cell in lessons.code_cells(notebook):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                words = output.metadata.get("image/png", {}).get("alt", "")
+                assert len(words) > len("A picture."), f"no title, no axes: {cell.source}"
+
+
 def test_its_claims_are_compared(notebook):
     for cell in lessons.code_cells(notebook):
         tags = cell.metadata.get("tags", [])
@@ -153,12 +161,12 @@ def test_it_has_as_much_prose_as_code(notebook):
 def test_its_loss_log_shows_what_the_earlier_lessons_measured(notebook):
     for cell in lessons.code_cells(notebook):
         for output in cell.outputs:
-            for key, row in output.get("data", {}).get(helpers.LOG_MIME, {}).items():
-                assert row == helpers.saved_row(key), f"the row {key!r} is old: `make rebuild`"
+            for key, row in output.get("data", {}).get(story.LOG_MIME, {}).items():
+                assert row == story.saved_row(key), f"the row {key!r} is old: `make rebuild`"
 
 
 def test_every_step_of_the_story_is_measured():
-    for key, step in helpers.STORY.items():
-        row = helpers.saved_row(key)
+    for key, step in story.STORY.items():
+        row = story.saved_row(key)
         assert row is not None, f"lesson {step.lesson} shows no row {key!r}"
-        assert row["steps"] == helpers.TRAINING_STEPS
+        assert row["steps"] == story.TRAINING_STEPS

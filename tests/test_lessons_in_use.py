@@ -11,16 +11,16 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import story
+
 SHORT = "STEPS = 300"
 
 
-def client(notebook, folder=lessons.helpers.LESSONS_FOLDER):
+def client(notebook, folder=story.LESSONS_FOLDER):
     return NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
 
 
-@pytest.mark.parametrize(
-    "folder", [lessons.ROOT, lessons.helpers.LESSONS_FOLDER], ids=["root", "notebooks"]
-)
+@pytest.mark.parametrize("folder", [lessons.ROOT, story.LESSONS_FOLDER], ids=["root", "notebooks"])
 def test_helpers_and_names_are_found_from(folder):
     cells = copy.deepcopy(lessons.code_cells(lessons.read(lessons.lesson_paths()[0]))[:1])
     cells.append(nbformat.v4.new_code_cell("print(len(helpers.load_names()), helpers.ROOT)"))

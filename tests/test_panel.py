@@ -6,8 +6,10 @@ import io
 import ipywidgets as widgets
 import matplotlib.image
 import pytest
+from matplotlib.figure import Figure
 
 import helpers
+import panels
 
 
 def draw(figure):
@@ -76,8 +78,9 @@ def test_an_error_at_the_start_is_the_cells_own():
 
 
 def test_without_a_kernel_it_is_a_picture(panel):
-    bundle = panel._repr_mimebundle_()
+    bundle, metadata = panel._repr_mimebundle_()
     assert bundle["image/png"] == panel.png
+    assert metadata["image/png"]["alt"] == panel.words
     assert bundle["text/plain"] == panel.words
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
@@ -94,3 +97,17 @@ def test_the_static_twin_shows_each_setting(capsys, monkeypatch):
     ]
     assert capsys.readouterr().out == "".join(f'the "slope" is {i}\n' for i in (1, 2, 3))
     helpers.plt.close(shown[0])
+
+
+def test_a_figure_is_described_by_its_titles_and_axes():
+    figure = Figure()
+    left, right, third = figure.subplots(1, 3)
+    left.set_title("Loss falls", loc="left")
+    left.set(xlabel="step", ylabel="loss, nats")
+    right.set_title("All names")
+    right.set(ylabel="count")
+    third.set(xlabel="letter")
+    assert panels.description(figure) == (
+        "A picture. Loss falls: loss, nats over step. All names: count. values over letter."
+    )
+    assert panels.description(Figure()) == "A picture."

@@ -80,6 +80,8 @@ def fingerprint_with(tmp_path, monkeypatch):
     for file in ("requirements.txt", "lessons.mplstyle"):
         (tmp_path / file).write_text((lessons.ROOT / file).read_text())
     monkeypatch.setattr(lessons, "ROOT", tmp_path)
+    for module in lessons.MODULES:
+        (tmp_path / f"{module}.py").write_text("")
 
     def fingerprint(text, source="helpers.used(1)"):
         (tmp_path / "helpers.py").write_text(text)
@@ -118,3 +120,23 @@ def test_the_lessons_own_code_and_the_pins_count(fingerprint_with):
     pins = lessons.ROOT / "requirements.txt"
     pins.write_text(pins.read_text().replace("torch==2", "torch==3"))
     assert fingerprint_with(HELPERS) != before
+
+
+def test_definitions_in_the_modules_behind_helpers_count(fingerprint_with, tmp_path):
+    text = HELPERS.replace("x + LIMIT", "deeper(x)")
+    (tmp_path / "data.py").write_text("def deeper(x):\n    return x\n")
+    before = fingerprint_with(text)
+    (tmp_path / "data.py").write_text("def deeper(x):\n    return -x\n")
+    assert fingerprint_with(text) != before
+
+
+def test_a_lessons_own_name_is_not_taken_for_a_helper(fingerprint_with):
+    own = "unused = nn.unused(1)"
+    changed = HELPERS.replace("return x\n", "return -x\n")
+    assert fingerprint_with(HELPERS, own) == fingerprint_with(changed, own)
+
+
+def test_a_name_defined_in_two_modules_is_refused(fingerprint_with, tmp_path):
+    (tmp_path / "data.py").write_text("def used(x):\n    return x\n")
+    with pytest.raises(ValueError, match=r"data\.py defines 'used', as does another module"):
+        fingerprint_with(HELPERS)

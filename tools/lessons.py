@@ -14,19 +14,22 @@ import nbformat
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import helpers  # noqa: E402
+import data  # noqa: E402
+import story  # noqa: E402
+
+MODULES = ("helpers", "data", "panels", "story")  # what lessons import, directly or through helpers
 
 README = ROOT / "README.md"
 README_PICTURE = ROOT / "picture.png"
 PICTURE_TAG = "readme-picture"
 CHECK_TAG = "nbval-check-output"
-TRAINING = f"STEPS = {helpers.TRAINING_STEPS:_}"  # how a lesson says how long it trains; tests make it shorter
+TRAINING = f"STEPS = {story.TRAINING_STEPS:_}"  # how a lesson says how long it trains; tests make it shorter
 
 
 def lesson_paths(start=""):
     """The notebooks in the order of the series; with `start`, those whose file name starts so."""
     return sorted(
-        path for path in helpers.LESSONS_FOLDER.glob("*.ipynb") if path.name.startswith(start)
+        path for path in story.LESSONS_FOLDER.glob("*.ipynb") if path.name.startswith(start)
     )
 
 
@@ -130,47 +133,64 @@ def with_navigation(notebook, line):
 def fingerprint(notebook):
     """A hash of all that decides a lesson's outputs: its code, the helpers it reaches, the data, the versions.
 
-    Of helpers.py only the definitions count that the lesson uses, directly or through others, and of those not
-    the docstrings: so a new helper, or a better sentence, does not make every lesson old.
+    Of helpers.py and the modules behind it only the definitions count that the lesson uses, directly or through
+    others, and of those not the docstrings: so a new helper, or a better sentence, does not make every lesson old.
     """
     sources = [cell.source for cell in code_cells(notebook)]
-    names = {name for source in sources for name in _names(ast.parse(source))}
+    used = {name for source in sources for name in _used_of_modules(ast.parse(source))}
     pins = [
         line
         for line in (ROOT / "requirements.txt").read_text().splitlines()
         if line.startswith(("torch=", "numpy=", "matplotlib=", "ipywidgets="))
     ]
-    data = hashlib.sha256(helpers.NAMES_FILE.read_bytes()).hexdigest()
+    names = hashlib.sha256(data.NAMES_FILE.read_bytes()).hexdigest()
     style = (ROOT / "lessons.mplstyle").read_text()
-    parts = [*sources, *_helper_sources(names), *pins, data, style]
+    parts = [*sources, *_reached_sources(used), *pins, names, style]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _names(tree):
-    """All identifiers that a piece of code mentions."""
-    nodes = list(ast.walk(tree))
-    return {node.id for node in nodes if isinstance(node, ast.Name)} | {
-        node.attr for node in nodes if isinstance(node, ast.Attribute)
-    }
+def _used_of_modules(tree):
+    """The names that a lesson takes out of the modules: `helpers.train`, `from helpers import Linear`."""
+    used = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) in MODULES:
+            used.add(node.attr)
+        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            used |= {alias.name for alias in node.names}
+    return used
 
 
-def _helper_sources(names):
-    """The sources, without docstrings, of the definitions in helpers.py that are reached from these names."""
-    text = (ROOT / "helpers.py").read_text(encoding="utf-8")
-    definitions = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            definitions[node.name] = node
-        elif isinstance(node, ast.Assign):
-            definitions |= {
-                target.id: node for target in node.targets if isinstance(target, ast.Name)
-            }
+def _definitions():
+    """All top-level definitions of the modules: a dict from a name to its syntax tree and its module's text."""
+    found = {}
+    for module in MODULES:
+        text = (ROOT / f"{module}.py").read_text(encoding="utf-8")
+        for node in ast.parse(text).body:
+            names = []
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names = [node.name]
+            elif isinstance(node, ast.Assign):
+                names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            for name in names:
+                if name in found:
+                    raise ValueError(
+                        f"{module}.py defines {name!r}, as does another module: rename one."
+                    )
+                found[name] = node, text
+    return found
+
+
+def _reached_sources(names):
+    """The sources, without docstrings, of the modules' definitions that are reached from these names."""
+    definitions = _definitions()
     reached, waiting = {}, sorted(names & definitions.keys())
     while waiting:
         name = waiting.pop()
         if name not in reached:
-            reached[name] = _without_docstrings(text, definitions[name])
-            waiting += sorted(_names(definitions[name]) & definitions.keys() - reached.keys())
+            node, text = definitions[name]
+            reached[name] = _without_docstrings(text, node)
+            mentioned = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            waiting += sorted(mentioned & definitions.keys() - reached.keys())
     return [reached[name] for name in sorted(reached)]
 
 
@@ -194,8 +214,8 @@ def readme_blocks():
         front = front_matter(path)
         link = f"[{front.number} · {front.title}](notebooks/{path.name})"
         table.append(f"| {link} | {front.question} | {front.minutes} |")
-    rows = {key: row for key in helpers.STORY if (row := helpers.saved_row(key)) is not None}
-    return {"lessons": "\n".join(table), "loss log": str(helpers.LossLog(rows))}
+    rows = {key: row for key in story.STORY if (row := story.saved_row(key)) is not None}
+    return {"lessons": "\n".join(table), "loss log": str(story.LossLog(rows))}
 
 
 def with_blocks(text, blocks):

@@ -31,7 +31,7 @@ def execute(notebook):
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
-        resources={"metadata": {"path": str(lessons.helpers.LESSONS_FOLDER)}},
+        resources={"metadata": {"path": str(lessons.story.LESSONS_FOLDER)}},
     )
     start = time.perf_counter()
     with client.setup_kernel():
@@ -107,7 +107,7 @@ def main(starts):
     """Rebuild the lessons that are named by their starts, or all of them, then the README. Returns the exit status."""
     paths = [path for start in starts or [""] for path in lessons.lesson_paths(start)]
     if not paths:
-        print(f"no lesson in {lessons.helpers.LESSONS_FOLDER} starts with {' or '.join(starts)}")
+        print(f"no lesson in {lessons.story.LESSONS_FOLDER} starts with {' or '.join(starts)}")
         return 2
     for path in paths:
         try:

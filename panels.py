@@ -1,0 +1,144 @@
+"""Pictures: live panels, sliders over a picture that follows them; the same on paper; and words for all pictures.
+
+Lessons reach these as `helpers.Panel` and `helpers.static_twin`. How a panel is built is not part of the course.
+"""
+
+import base64
+import html
+import io
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+from IPython import get_ipython
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+
+
+def describe_figures():
+    """Give each figure that a notebook shows an alternative text, which the web's and nbconvert's pages use."""
+    shell = get_ipython()
+    if shell is None:  # a script, or a test
+        return
+    plt.show()  # nothing yet, but now Jupyter's backend is there and has told the shell how to show figures
+    formatter = shell.display_formatter.formatters["image/png"]
+    picture = formatter.lookup_by_type(Figure)
+    if getattr(picture, "described", False):
+        return
+
+    def described_picture(figure):
+        return picture(figure), {"alt": description(figure)}
+
+    described_picture.described = True
+    formatter.for_type(Figure, described_picture)
+
+
+def description(figure):
+    """A figure in words: the titles of its axes, and what they show over what."""
+    parts = []
+    for axes in figure.axes:
+        title = axes.get_title(loc="left") or axes.get_title()
+        x, y = axes.get_xlabel(), axes.get_ylabel()
+        shown = f"{y or 'values'} over {x}" if x else y
+        parts.append(": ".join(part for part in (title, shown) if part))
+    words = [part.replace("\n", " ") for part in parts if part]
+    return "A picture. " + ". ".join(words) + "." if words else "A picture."
+
+
+class Panel:
+    """Sliders over a picture that follows them: a cell that ends with one shows it.
+
+    draw: a function of a matplotlib figure. It sets up the axes, with limits that fit all settings, and the
+        artists, and returns a function `update(**settings)`, which moves these artists and says in words, with
+        numbers, what is to be seen. The words stand below the picture and are its alternative text.
+    controls: ipywidgets by the names of update's settings, each with a description.
+    figsize: inches, at 100 pixels an inch.
+
+    The figure is laid out and its fixed parts are drawn once; a move draws only lines, patches, images and texts.
+    When update raises, the panel shows the error and raises it; the picture stays as it was. Without a kernel
+    the output is an ordinary picture.
+    """
+
+    def __init__(self, draw, figsize=(8, 3.2), **controls):
+        self.controls = controls
+        for control in controls.values():  # labels and sliders one below the other
+            control.layout.width, control.style.description_width = "480px", "11em"
+        with plt.rc_context({"figure.dpi": 100}):
+            self.figure = Figure(figsize)
+        self.canvas = FigureCanvasAgg(self.figure)
+        self.update = draw(self.figure)
+        self._picture = widgets.HTML()
+        self._words = widgets.HTML(layout={"min_height": "3em"})
+        self.box = widgets.VBox([*controls.values(), self._picture, self._words])
+        self.update(**self.settings())
+        self.canvas.draw()  # lays the figure out
+        self.figure.set_layout_engine("none")
+        self._moving = [artist for axes in self.figure.axes for artist in _moving_artists(axes)]
+        for artist in self._moving:
+            artist.set_animated(True)
+        self.canvas.draw()
+        self._fixed = self.canvas.copy_from_bbox(self.figure.bbox)
+        self.show(**self.settings())
+        for control in controls.values():
+            control.observe(self._on_move, "value")
+
+    def settings(self):
+        """The values of the controls, by name."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def show(self, **settings):
+        """Draw the picture for these settings."""
+        words = self.update(**settings)
+        self.canvas.restore_region(self._fixed)
+        for artist in self._moving:
+            artist.axes.draw_artist(artist)
+        png = io.BytesIO()
+        imsave(png, self.canvas.buffer_rgba(), format="png", pil_kwargs={"compress_level": 1})
+        self.png = base64.b64encode(png.getvalue()).decode()
+        self.words = words
+        width, height = self.canvas.get_width_height()
+        self._picture.value = (
+            f'<img width="{width}" height="{height}" style="max-width: none" alt="{html.escape(words)}" '
+            f'src="data:image/png;base64,{self.png}">'
+        )
+        self._words.value = (
+            f'<div role="status" style="line-height: 1.4">{html.escape(words)}</div>'
+        )
+
+    def _on_move(self, _):
+        try:
+            self.show(**self.settings())
+        except Exception as error:
+            text = html.escape(f"{type(error).__name__}: {error}")
+            self._words.value = f'<div role="alert" style="color: #b00020">This setting cannot be drawn. {text}</div>'
+            raise
+
+    def _repr_mimebundle_(self, **kwargs):
+        # JupyterLab shows the widget; the web, nbconvert and print show the picture.
+        bundle = self.box._repr_mimebundle_(**kwargs)
+        bundle |= {"text/plain": self.words, "image/png": self.png}
+        return bundle, {"image/png": {"alt": self.words}}
+
+
+def _moving_artists(axes):
+    """All artists of the axes but those that never move: the frame, the axis, the legend."""
+    fixed = [axes.patch, axes.xaxis, axes.yaxis, axes.legend_, *axes.spines.values()]
+    moving = [artist for artist in axes.get_children() if artist not in fixed]
+    return sorted(moving, key=lambda artist: artist.get_zorder())
+
+
+def static_twin(draw, *settings, figsize=(8, 2.6)):
+    """A panel on paper: one row of the picture for each dict of settings, and the words under it.
+
+    draw: as for Panel. figsize: inches, of one row.
+    """
+    figure = plt.figure(figsize=(figsize[0], figsize[1] * len(settings)))
+    words = []
+    for row, setting in zip(
+        figure.subfigures(len(settings), 1, squeeze=False)[:, 0], settings, strict=True
+    ):
+        words.append(draw(row)(**setting))
+        title = ", ".join(f"{name} = {value}" for name, value in setting.items())
+        row.suptitle(title, x=0.01, ha="left", weight="bold")
+    plt.show()
+    print("\n".join(words))

@@ -1,0 +1,179 @@
+"""The panels as a learner meets them: every lesson that has one, after Run All, in JupyterLab in Chromium."""
+
+import re
+
+import browser
+import lessons
+import pytest
+
+SETTLED = 700  # milliseconds after which no picture is on its way any more
+
+
+def slider_handles(panel, controls):
+    """The handles of the panel's sliders, each with what its control should look like."""
+    sliders = [control for control in controls if control.kind.endswith("Slider")]
+    handles = panel.locator(".noUi-handle").all()
+    assert len(handles) == len(sliders)
+    return list(zip(handles, sliders, strict=True))
+
+
+def shown_value(handle):
+    """What stands beside a slider."""
+    row = handle.locator("xpath=ancestor::*[contains(@class, 'widget-inline-hbox')][1]")
+    return row.locator(".widget-readout").inner_text().replace("−", "-")
+
+
+def assert_shows(handle, end):
+    """The value beside the slider is this end: a number, as far as it is written out, or a label."""
+    shown = shown_value(handle)
+    if isinstance(end, str):
+        assert shown == end.replace("−", "-")
+    else:
+        assert float(shown) == pytest.approx(end, rel=0.01, abs=0.006)
+
+
+def press(opened, handle, *keys):
+    handle.focus()
+    for key in keys:
+        opened.page.keyboard.press(key)
+        opened.page.wait_for_timeout(50)
+    opened.page.wait_for_timeout(SETTLED)
+
+
+def each_panel(opened):
+    """The panels of the lesson one after the other: locators of panel, picture, words, and the expected controls."""
+    assert opened.panels
+    for number, controls in enumerate(opened.panels):
+        yield (*opened.panel(number), controls)
+
+
+def test_the_copy_says_that_it_trains_less(opened):
+    opened.page.locator(".jp-WindowedPanel-outer").first.evaluate("e => e.scrollTop = 0")
+    opened.page.locator("em", has_text="This copy trains only").wait_for(timeout=5000)
+
+
+def test_every_slider_goes_to_both_ends_by_keyboard(opened):
+    for panel, picture, words, controls in each_panel(opened):
+        for handle, control in slider_handles(panel, controls):
+            pictures = []
+            for key, end in (("Home", control.ends[0]), ("End", control.ends[1])):
+                press(opened, handle, key)
+                assert_shows(handle, end)
+                assert words.get_attribute("role") == "status", words.inner_text()
+                assert words.inner_text() == picture.get_attribute("alt")
+                pictures.append(picture.get_attribute("src"))
+            assert pictures[0] != pictures[1], f"{control.label} changes nothing"
+            press(opened, handle, *["ArrowLeft"] * 3)
+
+
+# On a closed list the arrow keys belong to JupyterLab's notebook: Space opens the list first.
+CHANGE = {"Checkbox": ["Space"], "Dropdown": ["Space", "ArrowDown", "Enter"]}
+BACK = {"Checkbox": ["Space"], "Dropdown": ["Space", "ArrowUp", "Enter"]}
+
+
+def test_every_other_control_works_by_keyboard(opened):
+    for panel, picture, words, controls in each_panel(opened):
+        for control in controls:
+            if control.kind.endswith("Slider"):
+                continue
+            row = panel.locator(".jupyter-widgets:not(.widget-box)", has_text=control.label)
+            element = row.locator("select, input[type=checkbox]").first
+            before = picture.get_attribute("src")
+            press(opened, element, *CHANGE[control.kind])
+            assert picture.get_attribute("src") != before, f"{control.label} changes nothing"
+            assert words.get_attribute("role") == "status", words.inner_text()
+            press(opened, element, *BACK[control.kind])
+            assert picture.get_attribute("src") == before
+
+
+def test_after_a_fast_drag_the_picture_is_that_of_the_last_position(opened):
+    for panel, picture, words, controls in each_panel(opened):
+        for handle, control in slider_handles(panel, controls):
+            for share in (0.95, 0.4):
+                track = handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')][1]")
+                at, along = handle.bounding_box(), track.bounding_box()
+                y = at["y"] + at["height"] / 2
+                opened.page.mouse.move(at["x"] + at["width"] / 2, y)
+                opened.page.mouse.down()
+                opened.page.mouse.move(along["x"] + share * along["width"], y, steps=25)
+                opened.page.mouse.up()
+                opened.page.wait_for_timeout(SETTLED)
+                dragged, value = picture.get_attribute("src"), shown_value(handle)
+                press(opened, handle, "ArrowRight", "ArrowLeft")
+                assert shown_value(handle) == value
+                assert picture.get_attribute("src") == dragged, f"{control.label} lags behind"
+                assert words.get_attribute("role") == "status", words.inner_text()
+
+
+def test_nothing_flickers_or_jumps_in_twenty_moves(opened):
+    for panel, _, _, controls in each_panel(opened):
+        handles = slider_handles(panel, controls)
+        press(opened, handles[0][0], "ArrowRight")
+        panel.evaluate(browser.WATCH)
+        for move in range(20):
+            handle, _ = handles[move % len(handles)]
+            handle.focus()
+            opened.page.keyboard.press("ArrowRight" if move % 3 else "ArrowLeft")
+            opened.page.wait_for_timeout(120)
+        opened.page.wait_for_timeout(SETTLED)
+        seen = opened.page.evaluate(browser.STOP)
+        assert seen["frames"] > 60
+        assert seen["blank"] == 0
+        assert len(seen["boxes"]) == 1, seen["boxes"]
+        assert len(seen["heights"]) == 1, seen["heights"]
+
+
+def test_every_control_has_its_label_and_is_reached_by_tab(opened):
+    for panel, _, _, controls in each_panel(opened):
+        labels = [text.strip() for text in panel.locator(".widget-label, label").all_inner_texts()]
+        for control in controls:
+            assert control.label.strip()
+            assert control.label in " ".join(labels)
+        focusable = panel.locator(".noUi-handle, select, input[type=checkbox]")
+        assert focusable.count() == len(controls)
+        focusable.first.focus()
+        for number in range(1, len(controls)):
+            opened.page.keyboard.press("Tab")
+            if focusable.nth(number).evaluate("e => e !== document.activeElement"):
+                opened.page.keyboard.press(
+                    "Tab"
+                )  # over the value beside a slider, which can be typed into
+            assert focusable.nth(number).evaluate("e => e === document.activeElement")
+
+
+def test_its_pictures_have_words_with_numbers(opened):
+    for _, picture, words, _ in each_panel(opened):
+        assert re.search(r"\d", picture.get_attribute("alt"))
+        assert picture.get_attribute("alt") == words.inner_text()
+
+
+# What JupyterLab and ipywidgets draw is theirs: the handles of sliders, the values beside them, editors. JupyterLab
+# gives the pictures of outputs no words, though the files carry them; the numbers stand below each picture.
+AXE = """() => axe.run({
+    include: ['.jp-Notebook .jp-RenderedMarkdown', '.jp-Notebook .jp-OutputArea-output:not(.jp-RenderedImage)'],
+    exclude: [['.noUi-target'], ['.widget-readout'], ['.cm-editor']],
+})"""
+
+
+def test_axe_finds_nothing_serious(opened, axe):
+    page, panels_seen, serious = opened.page, 0, set()
+    page.evaluate(axe)
+    scroller = page.locator(".jp-WindowedPanel-outer").first
+    height = scroller.evaluate("e => e.scrollHeight")
+    for top in range(0, height, browser.VIEWPORT["height"]):
+        scroller.evaluate("(e, top) => e.scrollTop = top", top)
+        page.wait_for_timeout(200)
+        panels_seen += page.locator(browser.PANEL).count()
+        found = page.evaluate(AXE)
+        assert found["passes"], "axe has looked at nothing"
+        for rule in found["violations"]:
+            if rule["impact"] in ("serious", "critical"):
+                serious.add(f"{rule['id']}: {rule['help']}: {rule['nodes'][0]['html'][:200]}")
+    assert panels_seen >= len(opened.panels)
+    assert not serious, "\n".join(serious)
+
+
+def test_no_cell_has_failed(opened, lab):
+    saved = lessons.read(lab.root / "notebooks" / opened.name)
+    for cell in lessons.code_cells(saved):
+        assert not any(output.output_type == "error" for output in cell.outputs)

@@ -1,0 +1,226 @@
+"""The layers in helpers against their torch.nn twins, and the deep network against the lecture's figures."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import helpers
+
+
+def generator(seed=helpers.SEED):
+    return torch.Generator().manual_seed(seed)
+
+
+def numbers(*shape, seed=1):
+    return torch.randn(shape, generator=generator(seed))
+
+
+@pytest.fixture(scope="module")
+def examples():
+    names = helpers.load_names()
+    stoi, _ = helpers.build_vocabulary(names)
+    return helpers.build_dataset(helpers.split_names(names)[0], stoi)
+
+
+def gradients(layer, x, weights):
+    """The output of a layer, and the gradients of sum(output * weights) in the input and the parameters."""
+    x = x.clone().requires_grad_()
+    out = layer(x)
+    (out * weights).sum().backward()
+    return out.detach(), x.grad
+
+
+# ---------------------------------------------------------------- single layers
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_is_torchs_with_the_weight_transposed(bias):
+    ours, theirs = helpers.Linear(7, 5, bias=bias), nn.Linear(7, 5, bias=bias)
+    with torch.no_grad():
+        theirs.weight.copy_(ours.weight.T)
+        if bias:
+            ours.bias += numbers(5)
+            theirs.bias.copy_(ours.bias)
+    x, w = numbers(4, 7), numbers(4, 5, seed=2)
+    for a, b in zip(gradients(ours, x, w), gradients(theirs, x, w), strict=True):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad.T)
+    if bias:
+        torch.testing.assert_close(ours.bias.grad, theirs.bias.grad)
+    assert len(ours.parameters()) == len(list(theirs.parameters()))
+
+
+def test_linear_draws_from_its_generator_with_variance_one_over_fan_in():
+    weight = helpers.Linear(400, 300, generator=generator()).weight
+    assert torch.equal(weight, torch.randn((400, 300), generator=generator()) / 20)
+    assert weight.std().item() == pytest.approx(1 / 20, rel=0.01)
+    assert helpers.Linear(3, 2, bias=False).bias is None
+    assert torch.equal(helpers.Linear(3, 2).bias, torch.zeros(2))
+
+
+def test_batchnorm_is_torchs_in_training_and_in_eval_mode():
+    ours, theirs = helpers.BatchNorm1d(6), nn.BatchNorm1d(6)
+    assert (ours.eps, ours.momentum) == (theirs.eps, theirs.momentum)
+    with torch.no_grad():
+        for layer in (ours, theirs):
+            layer.weight += numbers(6)
+            layer.bias += numbers(6, seed=3)
+    for step in range(20):
+        x, w = 3 * numbers(8, 6, seed=step) + 2, numbers(8, 6, seed=100 + step)
+        for p in (*ours.parameters(), *theirs.parameters()):
+            p.grad = None
+        for a, b in zip(gradients(ours, x, w), gradients(theirs, x, w), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+        for name in ("weight", "bias"):
+            a, b = getattr(ours, name).grad, getattr(theirs, name).grad
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+        for name in ("running_mean", "running_var"):
+            torch.testing.assert_close(getattr(ours, name), getattr(theirs, name))
+    ours.training = False
+    theirs.eval()
+    before = ours.running_mean.clone()
+    for a, b in zip(gradients(ours, x, w), gradients(theirs, x, w), strict=True):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(ours(x[:1]), theirs(x[:1]))
+    assert torch.equal(ours.running_mean, before)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((4, 5), r"BatchNorm1d\(6\) needs \(N, 6\), and got \(4, 5\)"),
+        ((4, 1), r"got \(4, 1\)"),  # would broadcast
+        ((6,), r"got \(6,\)"),
+        ((2, 3, 6), r"got \(2, 3, 6\)"),
+        ((1, 6), "needs 2 examples or more, and got 1"),
+    ],
+)
+def test_batchnorm_refuses_what_it_cannot_normalize(shape, message):
+    layer = helpers.BatchNorm1d(6)
+    with pytest.raises(ValueError, match=message):
+        layer(numbers(*shape))
+    assert torch.equal(layer.running_mean, torch.zeros(6))
+
+
+@pytest.mark.parametrize(
+    ("layer", "twin"), [(helpers.Tanh(), nn.Tanh()), (helpers.ReLU(), nn.ReLU())]
+)
+def test_nonlinearities_are_torchs(layer, twin):
+    x = numbers(4, 5)
+    assert torch.equal(layer(x), twin(x))
+    assert torch.equal(layer.out, twin(x))
+    assert layer.parameters() == []
+
+
+# ---------------------------------------------------------------- the deep network
+
+
+@pytest.mark.parametrize(("batchnorm", "parameters"), [(False, 46_497), (True, 47_024)])
+def test_the_deep_network_is_the_lectures(batchnorm, parameters):
+    network = helpers.MLP(generator(), gain=5 / 3, last_scale=0.1, batchnorm=batchnorm)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+    assert all(p.requires_grad and p.is_leaf for p in network.parameters())
+    g = generator()
+    assert torch.equal(network.C, torch.randn((27, 10), generator=g))
+    for number, (name, weight) in enumerate(list(network.weights.items())[1:]):
+        fan_in, fan_out = weight.shape
+        by_hand = torch.randn((fan_in, fan_out), generator=g) / fan_in**0.5
+        if number < 5:
+            by_hand *= 5 / 3
+        elif not batchnorm:
+            by_hand *= 0.1
+        assert torch.equal(weight, by_hand), name
+    if batchnorm:
+        assert torch.equal(network.layers[-1].weight, torch.full((27,), 0.1))
+    assert [type(layer).__name__ for layer in network.hidden] == ["Tanh"] * 5
+
+
+def test_training_mode_reaches_every_layer():
+    network = helpers.MLP(generator(), batchnorm=True)
+    network.eval()
+    assert not any(layer.training for layer in network.layers)
+    assert not network.training
+    network.train()
+    assert all(layer.training for layer in network.layers)
+    assert helpers.Tanh.training, "one network must not switch the layers of all others"
+
+
+def test_a_network_without_hidden_layers_is_refused():
+    with pytest.raises(ValueError, match="depth is 0; it must be 1 or more"):
+        helpers.MLP(generator(), depth=0)
+
+
+@pytest.mark.parametrize("nonlinearity", [helpers.Tanh, helpers.ReLU, None])
+@pytest.mark.parametrize("batchnorm", [False, True])
+def test_the_torch_twin_gives_the_same_losses(examples, batchnorm, nonlinearity):
+    X, Y = examples
+    losses = []
+    for make in (lambda network: network, helpers.to_torch):
+        g = generator()
+        model = make(
+            helpers.MLP(
+                g, gain=5 / 3, last_scale=0.1, batchnorm=batchnorm, nonlinearity=nonlinearity
+            )
+        )
+        losses.append(helpers.train(model, list(model.parameters()), X, Y, g, steps=100))
+        losses[-1].append(helpers.evaluate(model, X[:5000], Y[:5000]))
+        assert model.training, "evaluate puts the mode back"
+    assert max(abs(a - b) for a, b in zip(*losses, strict=True)) < 1e-5
+
+
+def test_the_torch_twin_has_weights_of_its_own(examples):
+    X, Y = examples
+    network = helpers.MLP(generator(), batchnorm=True)
+    before = [p.detach().clone() for p in network.parameters()]
+    twin = helpers.to_torch(network)
+    helpers.train(twin, list(twin.parameters()), X, Y, generator(), steps=3)
+    assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+    assert torch.equal(network.layers[1].running_mean, torch.zeros(100))
+    network.eval()
+    assert not helpers.to_torch(network).training
+
+
+# ---------------------------------------------------------------- evaluating and sampling
+
+
+def test_evaluating_a_model_uses_the_running_statistics_and_changes_nothing(examples):
+    X, Y = examples
+    network = helpers.MLP(generator(), batchnorm=True)
+    helpers.train(network, network.parameters(), X, Y, generator(), steps=20)
+    bn = network.layers[1]
+    before = bn.running_mean.clone()
+    measured = helpers.evaluate(network, X[:64], Y[:64])
+    assert torch.equal(bn.running_mean, before)
+    network.eval()
+    with torch.no_grad():
+        assert measured == F.cross_entropy(network(X[:64]), Y[:64]).item()
+    assert not network.training
+    helpers.evaluate(network, X[:64], Y[:64])
+    assert not network.training, "a model in eval mode stays in it"
+
+
+def test_the_mode_is_put_back_when_the_model_raises():
+    network = helpers.MLP(generator(), batchnorm=True)
+    with pytest.raises(IndexError):
+        helpers.evaluate(network, torch.tensor([[99, 0, 0]]), torch.tensor([0]))
+    assert network.training
+
+
+def test_samples_are_drawn_from_the_models_probabilities():
+    stoi, itos = helpers.build_vocabulary(["ab"])
+    logits = torch.full((3, 3), -1e9)
+    logits[stoi["."], stoi["a"]] = logits[stoi["a"], stoi["b"]] = logits[stoi["b"], 0] = 0
+    assert helpers.sample_names(lambda X: logits[X[:, -1]], itos, generator(), 3) == ["ab"] * 3
+    logits[stoi["b"], 0], logits[stoi["b"], stoi["a"]] = -1e9, 0  # never ends
+    (endless,) = helpers.sample_names(lambda X: logits[X[:, -1]], itos, generator(), 1, longest=7)
+    assert endless == "abababa"
+
+
+def test_samples_repeat_with_the_same_generator(examples):
+    _, itos = helpers.build_vocabulary(helpers.load_names())
+    network = helpers.MLP(generator(), batchnorm=True)
+    once, again = (helpers.sample_names(network, itos, generator(3), 5) for _ in range(2))
+    assert once == again
+    assert len(once) == 5
+    assert network.training

@@ -1,0 +1,243 @@
+"""The lessons in a real JupyterLab and a real Chromium: what the browser tests and the benchmark share."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import lessons
+import nbformat
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SHORT = "STEPS = 300"
+NOTE = f"*This copy trains only a little, `{SHORT}`: it is made for a test of the panels.*"
+DONE = "the-last-cell-has-run"
+PANEL = ".jp-OutputArea-output .widget-vbox:has(.widget-html img[alt])"
+VIEWPORT = {"width": 1400, "height": 1000}
+
+
+def find_chromium():
+    """The path of a Chromium on this machine's PATH, or None."""
+    return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def chromium():
+    """A headless Chromium, driven by Playwright. Raises FileNotFoundError if there is none on the PATH."""
+    from playwright.sync_api import sync_playwright
+
+    path = find_chromium()
+    if path is None:
+        raise FileNotFoundError(f"no Chromium on the PATH: none of {', '.join(CHROMIUM_NAMES)}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+# ---------------------------------------------------------------- JupyterLab
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab: its port on localhost, its token, its folder."""
+
+    port: int
+    token: str
+    root: Path
+
+    def url(self, path=""):
+        """The address of a file in this JupyterLab, with the token, in a new workspace."""
+        return f"http://localhost:{self.port}/lab/tree/{path}?reset&token={self.token}"
+
+
+def free_port():
+    """A port on localhost that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def running_lab(root, log, wait=60):
+    """JupyterLab with the settings of `make lab`, for the series in the folder `root`; log: a file for what it says.
+
+    Raises RuntimeError with the log if it does not answer within `wait` seconds.
+    """
+    port, token = free_port(), secrets.token_hex(16)
+    settings = [
+        "--config=jupyter_lab_config.py",
+        "--no-browser",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+    ]
+    settings += ["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyter", "lab", *settings],
+            cwd=root,
+            env=os.environ | {"JUPYTER_TOKEN": token},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + wait
+        while "is running at" not in log.read_text():
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+            time.sleep(0.1)
+        yield Lab(port, token, root)
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+# ---------------------------------------------------------------- A copy of the series
+
+
+def has_panel(path):
+    """Whether a lesson has a live panel."""
+    return any("helpers.Panel(" in cell.source for cell in lessons.code_cells(lessons.read(path)))
+
+
+def short_copy(folder, extra_cells=()):
+    """Copy the series into `folder`, with short trainings and no outputs; the copy says so at its top.
+
+    extra_cells: sources of cells to add at the end of each lesson. After them, a cell prints DONE.
+    """
+    kept_out = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "tests", "tools")
+    shutil.copytree(lessons.ROOT, folder, ignore=kept_out, dirs_exist_ok=True)
+    for path in sorted((folder / "notebooks").glob("*.ipynb")):
+        notebook = lessons.read(path)
+        for cell in lessons.code_cells(notebook):
+            cell.source = cell.source.replace(lessons.TRAINING, SHORT)
+            cell.outputs, cell.execution_count = [], None
+        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(NOTE))
+        for source in (*extra_cells, f"print('{DONE}')"):
+            notebook.cells.append(nbformat.v4.new_code_cell(source))
+        path.write_bytes(lessons.as_bytes(notebook))
+
+
+# ---------------------------------------------------------------- In the page
+
+
+def run_all(page, lab, name, wait=240):
+    """Open a lesson, run all its cells, and save it. Raises RuntimeError if it does not reach its last cell."""
+    page.goto(lab.url(f"notebooks/{name}"))
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    page.wait_for_timeout(2000)  # until then the kernel may be shown as idle and be replaced
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=60_000)
+    page.get_by_text("Run", exact=True).first.click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    path = lab.root / "notebooks" / name
+    deadline = time.monotonic() + wait
+    while time.monotonic() < deadline:
+        page.wait_for_timeout(1000)
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(200)
+        cells = lessons.code_cells(lessons.read(path))
+        if DONE in lessons.output_text(cells[-1]):
+            return
+        for output in (output for cell in cells for output in cell.outputs):
+            if output.output_type == "error":
+                raise RuntimeError(f"{name}: {output.ename}: {output.evalue}")
+    raise RuntimeError(f"{name} did not reach its last cell within {wait} s")
+
+
+def scroll_to_panel(page, number=0):
+    """Scroll until a panel is on the screen (JupyterLab keeps only what is near); return its locator."""
+    scroller = page.locator(".jp-WindowedPanel-outer").first
+    scroller.evaluate("element => element.scrollTop = 0")
+    page.wait_for_timeout(300)
+    for _ in range(400):
+        panels = page.locator(PANEL)
+        if panels.count() > number:
+            panel = panels.nth(number)
+            panel.scroll_into_view_if_needed()
+            page.wait_for_timeout(700)
+            top, height = panel.bounding_box()["y"], page.viewport_size["height"]
+            if abs(top - 0.2 * height) < 30:
+                return panel
+            scroller.evaluate("(element, by) => element.scrollTop += by", top - 0.2 * height)
+        else:
+            scroller.evaluate("element => element.scrollTop += 500")
+        page.wait_for_timeout(100)
+    raise RuntimeError("no panel in this notebook")
+
+
+# From now until `stop`, look at the panel in every frame that the browser draws.
+WATCH = """panel => {
+    const seen = {boxes: new Set(), heights: new Set(), blank: 0, frames: 0};
+    const page = panel.closest('.jp-WindowedPanel-outer');
+    const look = () => {
+        const image = panel.querySelector('.widget-html img');
+        if (!image || !image.complete || image.naturalWidth === 0) seen.blank += 1;
+        if (image) {
+            const box = image.getBoundingClientRect();
+            seen.boxes.add([box.x, box.y, box.width, box.height].map(Math.round).join(' '));
+        }
+        seen.heights.add(page.scrollHeight + ' ' + Math.round(panel.getBoundingClientRect().height));
+        seen.frames += 1;
+        if (!seen.stopped) requestAnimationFrame(look);
+    };
+    window.seen = seen;
+    requestAnimationFrame(look);
+}"""
+STOP = """() => {
+    window.seen.stopped = true;
+    const {boxes, heights, blank, frames} = window.seen;
+    return {boxes: [...boxes], heights: [...heights], blank, frames};
+}"""
+
+# Note the time of the next key press, and of the first frame after it with another picture.
+TIME_NEXT_KEY = """image => {
+    const cell = image.closest('.jp-OutputArea');
+    const now = () => cell.querySelector('img');
+    const before = now().src;
+    window.milliseconds = null;
+    document.addEventListener('keydown', () => {
+        const start = performance.now();
+        const look = () => {
+            const picture = now();
+            if (picture && picture.src !== before && picture.complete)
+                window.milliseconds = performance.now() - start;
+            else if (performance.now() - start < 3000) requestAnimationFrame(look);
+        };
+        requestAnimationFrame(look);
+    }, {capture: true, once: true});
+}"""
+
+
+def key_to_picture(page, handle, image, moves=20):
+    """Milliseconds from a key press on a slider's handle to the new picture, for each of `moves` presses.
+
+    A press that changes no picture within three seconds counts as None.
+    """
+    times = []
+    for move in range(moves):
+        handle.focus()
+        image.evaluate(TIME_NEXT_KEY)
+        page.keyboard.press("ArrowLeft" if move % 10 < 5 else "ArrowRight")
+        page.wait_for_timeout(300)
+        if (measured := page.evaluate("window.milliseconds")) is None:
+            page.wait_for_timeout(2700)
+            measured = page.evaluate("window.milliseconds")
+        times.append(measured)
+    return times
