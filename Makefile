@@ -4,11 +4,13 @@
 #   PIP_FLAGS=...   more flags for pip, e.g. to choose another torch build (see the README)
 #   LAB_FLAGS=...   more flags for JupyterLab, e.g. --no-browser
 #   LESSON=03       with `make rebuild`: only the lessons whose file name starts so
+#   BENCH=panels    with `make bench`: only this part (panels, steps or lessons)
 
 PYTHON    ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 PIP_FLAGS ?=
 LAB_FLAGS ?=
 LESSON    ?=
+BENCH     ?=
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -19,11 +21,12 @@ ifeq ($(shell id -u),0)
 LAB_FLAGS += --allow-root
 endif
 
-.PHONY: help lab test lint format rebuild clean
+.PHONY: help lab test bench lint format rebuild clean
 
 help:
 	@echo "make lab       open the lessons in JupyterLab (on this machine only, with a token)"
 	@echo "make test      lint, unit tests, and every lesson executed from a fresh kernel"
+	@echo "make bench     measure panels, training steps and lessons on this machine, and renew the README's table"
 	@echo "make rebuild   execute the lessons again and save them with their outputs (LESSON=03 for one)"
 	@echo "make format    format helpers, tests and lessons"
 	@echo "make clean     remove the virtual environment and the caches"
@@ -42,11 +45,14 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: $(READY)
+	$(BIN)/python tools/bench.py $(BENCH)
+
 rebuild: $(READY)
 	$(BIN)/python tools/rebuild.py $(LESSON)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__
+	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__
 
 # The stamp is newer than both files exactly when the environment was made from them as they are now.
 $(READY): requirements.txt constraints.txt

@@ -16,7 +16,10 @@ from matplotlib.image import imsave
 
 
 def describe_figures():
-    """Give each figure that a notebook shows an alternative text, which the web's and nbconvert's pages use."""
+    """Save with each figure that a notebook shows an alternative text.
+
+    nbconvert's classic pages use it; JupyterLab, and the page template named after it, do not read it yet.
+    """
     shell = get_ipython()
     if shell is None:  # a script, or a test
         return

@@ -1,61 +1,25 @@
 """`make lab` serves this machine only, and only to those who have the token."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 
+import browser
 import lessons
 import pytest
-
-TOKEN = "a-token-for-this-test"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """A JupyterLab with the settings of `make lab`; yields its port."""
-    port = free_port()
-    log = tmp_path_factory.mktemp("lab") / "log.txt"
-    settings = [
-        "--config=jupyter_lab_config.py",
-        "--no-browser",
-        f"--port={port}",
-        "--ServerApp.port_retries=0",
-    ]
-    settings += ["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []
-    with log.open("w") as out:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyter", "lab", *settings],
-            cwd=lessons.ROOT,
-            env=os.environ | {"JUPYTER_TOKEN": TOKEN},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        deadline = time.monotonic() + 60
-        while "is running at" not in log.read_text():
-            assert server.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
+    with browser.running_lab(lessons.ROOT, tmp_path_factory.mktemp("lab") / "log.txt") as running:
+        yield running
 
 
-def get(port, path):
+def get(lab, path):
     """The status and the body of an answer."""
     try:
-        with urllib.request.urlopen(f"http://localhost:{port}{path}", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://localhost:{lab.port}{path}", timeout=30) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -63,14 +27,16 @@ def get(port, path):
 
 
 def test_it_shows_the_lessons_to_those_who_have_the_token(lab):
-    status, body = get(lab, f"/api/contents/notebooks?token={TOKEN}")
+    status, body = get(lab, f"/api/contents/notebooks?token={lab.token}")
     assert status == 200
     shown = {entry["name"] for entry in json.loads(body)["content"]}
     assert shown >= {path.name for path in lessons.lesson_paths()}
 
 
 def test_it_opens_the_first_lesson(lab):
-    with urllib.request.urlopen(f"http://localhost:{lab}/?token={TOKEN}", timeout=30) as answer:
+    with urllib.request.urlopen(
+        f"http://localhost:{lab.port}/?token={lab.token}", timeout=30
+    ) as answer:
         opened = answer.url
     assert f"/lab/tree/notebooks/{lessons.lesson_paths()[0].name}" in opened
 
@@ -88,9 +54,9 @@ def test_it_listens_on_this_machine_only(lab):
     if outside.startswith("127."):
         pytest.skip("this machine has no address but its own")
     with socket.socket() as probe:
-        assert probe.connect_ex((outside, lab)) != 0
+        assert probe.connect_ex((outside, lab.port)) != 0
 
 
 def test_it_asks_nobody_for_news_or_updates(lab):
-    assert get(lab, f"/lab/api/news?token={TOKEN}") == (200, b'{"news": []}')
-    assert get(lab, f"/lab/api/update?token={TOKEN}") == (200, b'{"notification": null}')
+    assert get(lab, f"/lab/api/news?token={lab.token}") == (200, b'{"news": []}')
+    assert get(lab, f"/lab/api/update?token={lab.token}") == (200, b'{"notification": null}')

@@ -28,6 +28,7 @@ SHORT = "STEPS = 300"
 NOTE = f"*This copy trains only a little, `{SHORT}`: it is made for a test of the panels.*"
 DONE = "the-last-cell-has-run"
 PANEL = ".jp-OutputArea-output .widget-vbox:has(.widget-html img[alt])"
+INTERACT = ".jp-OutputArea-output .widget-interact:has(img)"
 VIEWPORT = {"width": 1400, "height": 1000}
 
 
@@ -161,25 +162,28 @@ def run_all(page, lab, name, wait=240):
     raise RuntimeError(f"{name} did not reach its last cell within {wait} s")
 
 
-def scroll_to_panel(page, number=0):
-    """Scroll until a panel is on the screen (JupyterLab keeps only what is near); return its locator."""
+def scroll_to(page, selector, number=0):
+    """Scroll until an element is on the screen (JupyterLab keeps only what is near); return its locator.
+
+    number: which of them, if there are several. Raises RuntimeError if the notebook has none.
+    """
     scroller = page.locator(".jp-WindowedPanel-outer").first
     scroller.evaluate("element => element.scrollTop = 0")
     page.wait_for_timeout(300)
     for _ in range(400):
-        panels = page.locator(PANEL)
-        if panels.count() > number:
-            panel = panels.nth(number)
-            panel.scroll_into_view_if_needed()
+        found = page.locator(selector)
+        if found.count() > number:
+            element = found.nth(number)
+            element.scroll_into_view_if_needed()
             page.wait_for_timeout(700)
-            top, height = panel.bounding_box()["y"], page.viewport_size["height"]
+            top, height = element.bounding_box()["y"], page.viewport_size["height"]
             if abs(top - 0.2 * height) < 30:
-                return panel
+                return element
             scroller.evaluate("(element, by) => element.scrollTop += by", top - 0.2 * height)
         else:
             scroller.evaluate("element => element.scrollTop += 500")
         page.wait_for_timeout(100)
-    raise RuntimeError("no panel in this notebook")
+    raise RuntimeError(f"nothing in this notebook is {selector}")
 
 
 # From now until `stop`, look at the panel in every frame that the browser draws.

@@ -218,10 +218,10 @@ def readme_blocks():
     return {"lessons": "\n".join(table), "loss log": str(story.LossLog(rows))}
 
 
-def with_blocks(text, blocks):
+def with_blocks(text, blocks, maker="make rebuild"):
     """The README's text with each block put between its two markers. Raises ValueError for a missing marker."""
     for name, block in blocks.items():
-        start, end = f"<!-- {name}: made by `make rebuild` -->\n", f"<!-- end of {name} -->"
+        start, end = f"<!-- {name}: made by `{maker}` -->\n", f"<!-- end of {name} -->"
         before, found, rest = text.partition(start)
         _, found_end, after = rest.partition(end)
         if not found or not found_end:

@@ -83,7 +83,7 @@ class Opened:
 
     def panel(self, number=0):
         """Scroll to a panel; the locators of it, its picture, and its words."""
-        found = browser.scroll_to_panel(self.page, number)
+        found = browser.scroll_to(self.page, browser.PANEL, number)
         return found, found.locator(".widget-html img[alt]"), found.locator(".widget-html [role]")
 
 

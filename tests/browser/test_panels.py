@@ -32,6 +32,11 @@ def assert_shows(handle, end):
         assert float(shown) == pytest.approx(end, rel=0.01, abs=0.006)
 
 
+def same_words(words, picture):
+    """Whether the words below a picture are its alternative text (a page shows several spaces as one)."""
+    return words.inner_text().split() == picture.get_attribute("alt").split()
+
+
 def press(opened, handle, *keys):
     handle.focus()
     for key in keys:
@@ -60,7 +65,7 @@ def test_every_slider_goes_to_both_ends_by_keyboard(opened):
                 press(opened, handle, key)
                 assert_shows(handle, end)
                 assert words.get_attribute("role") == "status", words.inner_text()
-                assert words.inner_text() == picture.get_attribute("alt")
+                assert same_words(words, picture)
                 pictures.append(picture.get_attribute("src"))
             assert pictures[0] != pictures[1], f"{control.label} changes nothing"
             press(opened, handle, *["ArrowLeft"] * 3)
@@ -99,7 +104,9 @@ def test_after_a_fast_drag_the_picture_is_that_of_the_last_position(opened):
                 opened.page.mouse.up()
                 opened.page.wait_for_timeout(SETTLED)
                 dragged, value = picture.get_attribute("src"), shown_value(handle)
-                press(opened, handle, "ArrowRight", "ArrowLeft")
+                press(opened, handle, "ArrowRight")  # away and back; at the right end there is no away
+                if shown_value(handle) != value:
+                    press(opened, handle, "ArrowLeft")
                 assert shown_value(handle) == value
                 assert picture.get_attribute("src") == dragged, f"{control.label} lags behind"
                 assert words.get_attribute("role") == "status", words.inner_text()
@@ -144,7 +151,7 @@ def test_every_control_has_its_label_and_is_reached_by_tab(opened):
 def test_its_pictures_have_words_with_numbers(opened):
     for _, picture, words, _ in each_panel(opened):
         assert re.search(r"\d", picture.get_attribute("alt"))
-        assert picture.get_attribute("alt") == words.inner_text()
+        assert same_words(words, picture)
 
 
 # What JupyterLab and ipywidgets draw is theirs: the handles of sliders, the values beside them, editors. JupyterLab
