@@ -104,7 +104,8 @@ def test_after_a_fast_drag_the_picture_is_that_of_the_last_position(opened):
                 opened.page.mouse.up()
                 opened.page.wait_for_timeout(SETTLED)
                 dragged, value = picture.get_attribute("src"), shown_value(handle)
-                press(opened, handle, "ArrowRight")  # away and back; at the right end there is no away
+                # Away and back; at the right end there is no away.
+                press(opened, handle, "ArrowRight")
                 if shown_value(handle) != value:
                     press(opened, handle, "ArrowLeft")
                 assert shown_value(handle) == value
