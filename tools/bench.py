@@ -102,6 +102,7 @@ def panel_rows():
                 plain = browser.scroll_to(page, browser.INTERACT)
                 theirs = median_and_90th(latencies(page, plain, plain.locator("img")))
                 page.close()
+                browser.stop_kernels(lab)
                 yield (
                     f"| {name[:2]} | {ours[0]:.0f} / {ours[1]:.0f} ms | {theirs[0]:.0f} / {theirs[1]:.0f} ms "
                     f"| {theirs[0] / ours[0]:.1f} |"

@@ -1,5 +1,6 @@
 """The lessons in a real JupyterLab and a real Chromium: what the browser tests and the benchmark share."""
 
+import json
 import os
 import secrets
 import shutil
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +110,17 @@ def running_lab(root, log, wait=60):
     finally:
         server.terminate()
         server.wait(timeout=30)
+
+
+def stop_kernels(lab):
+    """Shut down all kernels of this JupyterLab: a page that is closed leaves its own running, with its memory."""
+    address = f"http://localhost:{lab.port}/api/kernels"
+    headers = {"Authorization": f"token {lab.token}"}
+    with urllib.request.urlopen(urllib.request.Request(address, headers=headers)) as answer:
+        kernels = json.load(answer)
+    for kernel in kernels:
+        stop = urllib.request.Request(f"{address}/{kernel['id']}", headers=headers, method="DELETE")
+        urllib.request.urlopen(stop).close()
 
 
 # ---------------------------------------------------------------- A copy of the series

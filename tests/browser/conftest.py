@@ -101,3 +101,4 @@ def opened(request, chromium, lab):
         yield Opened(page, request.param, [[Control(*c) for c in panel] for panel in panels])
     finally:
         page.close()
+        browser.stop_kernels(lab)
