@@ -7,7 +7,7 @@ Contents, in the order in which the lessons meet it:
     Data         load_names, build_vocabulary, build_dataset, split_names, from data.py            01
     Network      draw_parameters, starter_logits                                                   01
     Training     train, lecture_rate, inference, evaluate, sample_names, block_means               01
-    Panels       Panel, static_twin, from panels.py                                      from 02 on
+    Panels       Guess, Panel, static_twin, from panels.py                               every lesson
     Layers       Linear, BatchNorm1d, Tanh, ReLU, MLP, to_torch                                    06
     Diagnostics  activation_rows, gradient_rows, weight_rows, UpdateRatios; the four pictures      07
 
@@ -28,7 +28,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from data import END, NAMES_FILE, build_dataset, build_vocabulary, load_names, split_names
-from panels import Panel, describe_figures, static_twin
+from panels import Guess, Panel, describe_figures, static_twin
 from story import STORY, TRAINING_STEPS, loss_log, saved_row
 
 ROOT = Path(__file__).resolve().parent
@@ -500,5 +500,8 @@ def four_pictures(figure, network, updates):
     ]
     for ax, (rows, title, xlabel) in zip(axes[:3], pictures, strict=True):
         plot_histograms(ax, rows, title=title, xlabel=xlabel)
+    for line, row in zip(axes[2].get_lines(), pictures[2][0], strict=True):
+        line.set_label(f"{row.layer}: {row.ratio:.2g}")
+    axes[2].legend(title="grad:data", fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     plot_updates(axes[3], updates, title="4 Updates against weights")
     return [rows for rows, *_ in pictures]

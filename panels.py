@@ -1,6 +1,7 @@
 """Pictures: live panels, sliders over a picture that follows them; the same on paper; and words for all pictures.
 
-Lessons reach these as `helpers.Panel` and `helpers.static_twin`. How a panel is built is not part of the course.
+Lessons reach these as `helpers.Panel`, `helpers.static_twin`, `helpers.Guess`. How they are built is not part of the
+course.
 """
 
 import base64
@@ -113,7 +114,10 @@ class Panel:
             self.show(**self.settings())
         except Exception as error:
             text = html.escape(f"{type(error).__name__}: {error}")
-            self._words.value = f'<div role="alert" style="color: #b00020">This setting cannot be drawn. {text}</div>'
+            self._words.value = (
+                '<div role="alert" style="color: var(--jp-error-color1, #b00020)">'
+                f"This setting cannot be drawn. {text}</div>"
+            )
             raise
 
     def _repr_mimebundle_(self, **kwargs):
@@ -145,3 +149,61 @@ def static_twin(draw, *settings, figsize=(8, 2.6)):
         row.suptitle(title, x=0.01, ha="left", weight="bold")
     plt.show()
     print("\n".join(words))
+
+
+def _three_digits(number):
+    """A number with three significant digits, such as 0.0123 or 13,000."""
+    return f"{float(f'{number:.3g}'):,g}"
+
+
+class Guess:
+    """A slider with which a learner commits a number before it is measured; a cell that ends with one shows it.
+
+    question: what is guessed, with its unit. low, high, step: of the slider. log: the slider runs over powers of ten,
+    from 10 ** low to 10 ** high.
+
+    `mark` draws the guess into the picture of the result, and `against` says how far off it was. While the slider has
+    not been moved there is no guess: both then show the result alone.
+    """
+
+    def __init__(self, question, low, high, step, log=False):
+        self.question, self.value = question, None
+        slider = widgets.FloatLogSlider if log else widgets.FloatSlider
+        start = 10 ** ((low + high) / 2) if log else (low + high) / 2
+        self.slider = slider(start, min=low, max=high, step=step, description="your guess")
+        self.slider.layout.width, self.slider.style.description_width = "480px", "11em"
+        self._words = widgets.HTML(
+            '<div role="status">Move the slider, then run the next cell.</div>'
+        )
+        question_line = widgets.HTML(f"<div>{html.escape(question)}</div>")
+        self.box = widgets.VBox([question_line, self.slider, self._words])
+        self.slider.observe(self._on_move, "value")
+
+    def _on_move(self, change):
+        self.value = change["new"]
+        self._words.value = (
+            f'<div role="status">You have committed {self.value:g}. Now run the next cell.</div>'
+        )
+
+    def mark(self, axes, along="x"):
+        """Draw the guess as a dotted line across the axes, at this place of the x or the y axis."""
+        if self.value is not None:
+            line = axes.axvline if along == "x" else axes.axhline
+            line(self.value, color="C3", linestyle=":", linewidth=2, label="your guess")
+            axes.legend()
+
+    def against(self, measured):
+        """Say what was measured, and how far off the guess was."""
+        words = f"{self.question}: measured {_three_digits(measured)}"
+        if self.value is not None:
+            words += f", you guessed {_three_digits(self.value)}"
+            if self.value > 0 and measured > 0 and not 0.5 < self.value / measured < 2:
+                factor = max(self.value / measured, measured / self.value)
+                words += f", off by a factor of {_three_digits(factor)}"
+        print(words + ".")
+
+    def _repr_mimebundle_(self, **kwargs):
+        # Without a kernel there is no slider: the question stands alone.
+        words = f"*Guess first: {self.question}?* (In JupyterLab a slider stands here.)"
+        bundle = self.box._repr_mimebundle_(**kwargs)
+        return bundle | {"text/plain": words, "text/markdown": words}

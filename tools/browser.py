@@ -30,6 +30,7 @@ SHORT = "STEPS = 300"
 NOTE = f"*This copy trains only a little, `{SHORT}`: it is made for a test of the panels.*"
 DONE = "the-last-cell-has-run"
 PANEL = ".jp-OutputArea-output .widget-vbox:has(.widget-html img[alt])"
+GUESS = ".jp-OutputArea-output .widget-vbox:has(label:text-is('your guess'))"
 INTERACT = ".jp-OutputArea-output .widget-interact:has(img)"
 VIEWPORT = {"width": 1400, "height": 1000}
 

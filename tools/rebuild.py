@@ -57,7 +57,7 @@ def normalize(notebook):
         for output in cell.outputs:
             if WIDGET_VIEW in output.get("data", {}):
                 del output.data[WIDGET_VIEW]
-                if "image/png" not in output.data:
+                if not {"image/png", "text/markdown"} & output.data.keys():
                     continue  # a progress bar: without a kernel there is nothing to show of it
             if output.output_type == "stream" and kept and kept[-1].get("name") == output.name:
                 kept[-1].text += output.text  # how a text is cut into pieces depends on the time

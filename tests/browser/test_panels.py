@@ -149,6 +149,21 @@ def test_every_control_has_its_label_and_is_reached_by_tab(opened):
             assert focusable.nth(number).evaluate("e => e === document.activeElement")
 
 
+def test_a_guess_is_committed_by_keyboard(opened):
+    guess = browser.scroll_to(opened.page, browser.GUESS)
+    words = guess.locator("[role=status]")
+    assert words.inner_text() == "Move the slider, then run the next cell."
+    for key in ("ArrowRight", "Home"):
+        handle = guess.locator(".noUi-handle")
+        press(opened, handle, key)
+        committed = re.fullmatch(
+            r"You have committed (\S+)\. Now run the next cell\.", words.inner_text()
+        )
+        assert float(committed[1]) == pytest.approx(
+            float(shown_value(handle).replace(",", "")), rel=0.01, abs=0.006
+        )
+
+
 def test_its_pictures_have_words_with_numbers(opened):
     for _, picture, words, _ in each_panel(opened):
         assert re.search(r"\d", picture.get_attribute("alt"))

@@ -1,0 +1,119 @@
+"""Checkers for the exercises of lesson 06."""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+import helpers
+from exercises import Wrong, as_number, as_tensor, call, close, described, exercise
+
+
+@exercise("6.1")
+def count_parameters(answer):
+    """How many numbers a network of linear layers with these sizes trains, with or without BatchNorm."""
+    for sizes, batchnorm in (
+        ([30, 100, 100, 27], False),
+        ([30, 100, 100, 27], True),
+        ([5, 7], False),
+    ):
+        counted = as_number(call(answer, list(sizes), batchnorm), "the count")
+        weights = sum(a * b for a, b in pairwise(sizes))
+        units = sum(sizes[1:])
+        expected = weights + (2 * units if batchnorm else units)
+        if counted == expected:
+            continue
+        found = (
+            f"{counted:,.0f} for the sizes {sizes}, {'with' if batchnorm else 'without'} BatchNorm"
+        )
+        if counted == weights:
+            raise Wrong(f"{found}: the weights are all there. What else does a layer learn?")
+        if batchnorm and counted == weights + units:
+            raise Wrong(
+                f"{found}: one number for each unit. How many does BatchNorm learn for a unit?"
+            )
+        if batchnorm and counted == weights + 3 * units:
+            raise Wrong(
+                f"{found}: so you kept the biases of the linear layers. Are they of any use here?"
+            )
+        if batchnorm and counted == weights + 4 * units:
+            raise Wrong(
+                f"{found}: you counted the running statistics, too. Does training learn them?"
+            )
+        if counted == weights + sum(sizes):
+            raise Wrong(f"{found}: does the input have a bias?")
+        raise Wrong(f"{found}. Take one layer of 2 inputs and 3 outputs, and draw its lines.")
+    return "Count, then compare with `sum(p.numel() for p in network.parameters())`: the cheapest test there is."
+
+
+@exercise("6.2")
+def to_linear(answer):
+    """An nn.Linear that computes what a layer of this series does."""
+    for seed, fan_in, fan_out, bias in ((61, 5, 3, True), (62, 4, 4, True), (63, 5, 3, False)):
+        g = torch.Generator().manual_seed(seed)
+        ours = helpers.Linear(fan_in, fan_out, bias=bias, generator=g)
+        if bias:
+            ours.bias = torch.randn(fan_out, generator=g)
+        x = torch.randn((6, fan_in), generator=g)
+        theirs = call(answer, ours)
+        if not isinstance(theirs, nn.Linear):
+            raise Wrong(f"asked for is an nn.Linear, and this is {described(theirs)}.")
+        if not bias and theirs.bias is not None and theirs.bias.any():
+            raise Wrong("right with a bias. But a layer without one got one that torch has drawn.")
+        if theirs.weight.shape != (fan_out, fan_in):
+            raise Wrong(
+                f"the weight is {tuple(theirs.weight.shape)} for {fan_in} inputs and {fan_out} outputs: "
+                "how does torch store it?"
+            )
+        with torch.no_grad():
+            out = as_tensor(theirs(x), (6, fan_out), "the output")
+            wanted = ours(x)
+            if close(out, wanted, 1e-5):
+                continue
+            if fan_in == fan_out and close(out, x @ ours.weight.T + ours.bias, 1e-5):
+                raise Wrong(
+                    "right for 5 inputs and 3 outputs, wrong for 4 and 4: a square weight fits both ways."
+                )
+            if bias and close(out - wanted, theirs.bias - ours.bias, 1e-5):
+                raise Wrong("the weight is right. And the bias?")
+        raise Wrong("the shapes are right, the outputs differ: did our numbers get into it?")
+    return "Moving weights between programs is where silent mistakes live; you have tested the square case, too."
+
+
+@exercise("6.3")
+def layer_norm(answer):
+    """A class LayerNorm with the manners of the series' layers: normalize each row, then weight and bias."""
+    if not isinstance(answer, type):
+        raise Wrong(f"a class is asked for, and this is {described(answer)}.")
+    layer = call(answer, 8)
+    g = torch.Generator().manual_seed(64)
+    x = 3 * torch.randn((5, 8), generator=g) + torch.arange(5.0)[:, None]
+    out = as_tensor(call(layer, x), (5, 8), "the output")
+    twin = nn.functional.layer_norm(x, (8,))
+    if close(out, (x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt(), 1e-3):
+        raise Wrong(
+            "that normalizes each column, over the examples: it is BatchNorm. LayerNorm takes each row for itself."
+        )
+    if close(out, (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + 1e-5).sqrt(), 1e-4):
+        raise Wrong("each row has mean 0, and a std a little below 1: over n, or over n - 1?")
+    if close(out, (x - x.mean()) / (x.var(correction=0) + 1e-5).sqrt(), 1e-3):
+        raise Wrong("that is one mean and one std for the whole table. Each example has its own.")
+    if close(
+        out, (x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True) + 1e-5), 1e-4
+    ):
+        raise Wrong("the mean is right. Divided by the variance, or by the std?")
+    if not close(out, twin, 1e-4):
+        raise Wrong(
+            "right shape, other values than nn.LayerNorm gives. Look at mean and std of one row of your output."
+        )
+    parameters = call(getattr(layer, "parameters", ...))
+    if not isinstance(parameters, list | tuple) or [tuple(p.shape) for p in parameters] != [
+        (8,),
+        (8,),
+    ]:
+        raise Wrong(
+            "the output is right. `parameters()` should give two tensors of shape (8,): weight and bias."
+        )
+    if not all(p.requires_grad for p in parameters):
+        raise Wrong("the output is right, but no gradient would reach weight and bias.")
+    return "No batch, no running statistics, no two modes: this is what language models use."

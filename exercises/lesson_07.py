@@ -1,0 +1,86 @@
+"""Checkers for the exercises of lesson 07."""
+
+import math
+
+import torch
+
+from exercises import Wrong, as_number, as_tensor, call, close, exercise
+
+
+@exercise("7.1")
+def update_ratio(answer):
+    """log10 of std(update) / std(weight) of one weight in one step."""
+    g = torch.Generator().manual_seed(71)
+    for scale, rate in ((1.0, 0.1), (0.05, 0.01)):
+        weight = scale * torch.randn((40, 30), generator=g)
+        gradient = 0.02 * torch.randn((40, 30), generator=g) + 0.01
+        ratio = as_number(call(answer, weight, gradient, rate), "the ratio")
+        right = math.log10(rate * gradient.std() / weight.std())
+        if close(ratio, right, 1e-3):
+            continue
+        usual = {
+            "that is the gradient against the weight. How large is the step that is really taken?": math.log10(
+                gradient.std() / weight.std()
+            ),
+            "that is the ratio itself. The pictures show its logarithm, to the base 10.": 10**right,
+            "nearly: a logarithm, but to the base e.": right * math.log(10),
+            "upside down: the weight against its update.": -right,
+            "that is the update alone. Small against what?": math.log10(rate * gradient.std()),
+            "that compares the means, and a mean can be near 0 while the numbers move a lot.": math.log10(
+                (rate * gradient.mean() / weight.mean()).abs()
+            ),
+        }
+        for message, produced in usual.items():
+            if close(ratio, produced, 1e-3):
+                raise Wrong(message)
+        raise Wrong(f"{ratio:.3f} for rate {rate}. Which two stds, and what happens to them?")
+    return "About -3 is the rule of thumb: each step changes the weights by a thousandth of their size."
+
+
+@exercise("7.2")
+def matching_rate(answer):
+    """The learning rate for which a ratio measured at some rate becomes the wished one."""
+    for rate, measured, wished in ((0.1, -2.0, -3.0), (0.001, -4.5, -3.0), (1.0, -1.0, -1.0)):
+        found = as_number(call(answer, rate, measured, wished), "the rate")
+        right = rate * 10 ** (wished - measured)
+        if found > 0 and close(math.log10(found), math.log10(right), 1e-3):
+            continue
+        shown = f"{found:g} for rate {rate}, measured 10^{measured}, wished 10^{wished}"
+        if found > 0 and close(
+            math.log10(found), math.log10(rate * 10 ** (measured - wished)), 1e-3
+        ):
+            raise Wrong(
+                f"{shown}: the right factor in the wrong direction. Too large updates ask for which rate?"
+            )
+        if close(found, rate * wished / measured, 1e-6):
+            raise Wrong(
+                f"{shown}: these are logarithms. What does a difference of 1 between them mean?"
+            )
+        if close(found, rate + wished - measured, 1e-6):
+            raise Wrong(f"{shown}: the difference of two logarithms is a factor, not a summand.")
+        raise Wrong(
+            f"{shown}. The update is proportional to the rate: by which factor must it change?"
+        )
+    return "The fourth picture tells you not only that a rate is wrong, but by how much."
+
+
+@exercise("7.3")
+def signal(answer):
+    """Std of the output of each layer in a stack of linear layers of equal width, with a gain."""
+    for gain, depth in ((5 / 3, 4), (1.0, 3), (0.5, 6)):
+        stds = as_tensor(call(answer, gain, depth), (depth,), "the list of stds")
+        right = torch.tensor([gain ** (k + 1) for k in range(depth)]).double()
+        if close(stds / right, 1.0, 0.02):
+            continue
+        if close(stds * gain / right, 1.0, 0.02):
+            raise Wrong("shifted by one: the first layer multiplies, too.")
+        if close(stds, torch.full((depth,), gain).double(), 0.02):
+            raise Wrong("the first is right. And what does the second layer get as its input?")
+        if gain == 1.0 or not close(stds, 1.0, 0.02):
+            if gain != 1.0 and close(stds, [gain * (k + 1) for k in range(depth)], 0.02):
+                raise Wrong("the first is right; but each layer multiplies, and does not add.")
+            raise Wrong(
+                f"for gain {gain:.3g}: {[round(s, 2) for s in stds.tolist()]}. What does one layer do to a std?"
+            )
+        raise Wrong("all 1: that is right for a gain of 1 only, when there is no tanh.")
+    return "A factor for each layer is a power of the depth: that is why 5/3 is wrong where no tanh squashes."
