@@ -122,7 +122,9 @@ def test_its_claims_are_compared(notebook):
 def prose_numbers(notebook):
     """The numbers in the prose, as written, but for single digits, headings, links and code."""
     for cell in lessons.markdown_cells(notebook):
-        text = re.sub(r"^(# .*|\*\*(Time|Difficulty):\*\*.*|.*\[Contents\].*)$", "", cell.source, flags=re.M)
+        text = re.sub(
+            r"^(# .*|\*\*(Time|Difficulty):\*\*.*|.*\[Contents\].*)$", "", cell.source, flags=re.M
+        )
         text = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|<[^>]*>", " ", text, flags=re.S)
         for match in NUMBER.findall(text):
             written = match.rstrip(",").replace(",", "")
