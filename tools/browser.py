@@ -153,7 +153,7 @@ def short_copy(folder, extra_cells=()):
 # ---------------------------------------------------------------- In the page
 
 
-def run_all(page, lab, name, wait=240):
+def run_all(page, lab, name, wait=600):
     """Open a lesson, run all its cells, and save it. Raises RuntimeError if it does not reach its last cell."""
     page.goto(lab.url(f"notebooks/{name}"))
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
