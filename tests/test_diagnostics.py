@@ -166,7 +166,10 @@ def test_the_pictures_show_the_rows(examples, probed):
     for axes, rows in zip(figure.axes[:3], shown, strict=True):
         assert axes.get_title(loc="left") or axes.get_title()
         assert axes.get_xlabel()
-        assert [line.get_label() for line in axes.lines] == [row.layer for row in rows]
+        names = [
+            row.layer if row.ratio is None else f"{row.layer}: {row.ratio:.2g}" for row in rows
+        ]
+        assert [line.get_label() for line in axes.lines] == names
         for line, row in zip(axes.lines, rows, strict=True):
             assert torch.equal(torch.as_tensor(line.get_ydata()), row.density)
     *lines, guide = figure.axes[3].lines

@@ -167,7 +167,10 @@ def run_all(page, lab, name, wait=600):
         page.wait_for_timeout(1000)
         page.keyboard.press("Control+s")
         page.wait_for_timeout(200)
-        cells = lessons.code_cells(lessons.read(path))
+        try:
+            cells = lessons.code_cells(lessons.read(path))
+        except ValueError:  # JupyterLab is writing the file at this moment: look again
+            continue
         if DONE in lessons.output_text(cells[-1]):
             return
         for output in (output for cell in cells for output in cell.outputs):
