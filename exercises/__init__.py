@@ -78,6 +78,8 @@ def call(function, *arguments):
         raise Wrong(
             f"your function raised {type(error).__name__}: {told} (called with {shown})."
         ) from error
+    if result is None:
+        raise Wrong("your function returned None. Does it return its result, or only print it?")
     return solved(result)
 
 

@@ -80,6 +80,9 @@ def _broken_datasets():
     older, first = X.clone(), X.clone()
     older[8, 0] = 20  # "oli" → "tli": the oldest symbol, in the middle of a name
     first[0, 0] = 7
+    newest = X.clone()
+    newest[8, 2] = 20
+    newest[9, 1], newest[10, 0] = 20, 20  # the rows after it agree with it
     return [
         (
             leak,
@@ -116,6 +119,18 @@ def _broken_datasets():
             Y,
             "that is wrong in its first row only",
             "There is no row before it. What must stand there all the same?",
+        ),
+        (
+            newest,
+            Y,
+            "whose newest symbol is wrong in one row",
+            "What must the last symbol of a context be?",
+        ),
+        (
+            X[:-1],
+            Y[:-1],
+            "that breaks off in the middle of a name",
+            "What is the last target of a whole name?",
         ),
     ]
 

@@ -103,10 +103,11 @@ def trained_tables(answer):
             start = f"{done} of {len(RUNS)} runs are right. " if done else ""
             begin = "all five tables" if zero == TABLES else _in_words(zero)
             why = (
-                _why_not(found, zero, steps, right) or "Which of them has a gradient that is not 0?"
+                _why_not(found, zero, steps, right) or "which of them has a gradient that is not 0?"
             )
             raise Wrong(
-                f"{start}Zero at the start: {begin}. Steps: {steps}. You say that {_in_words(found)} changed; {why}"
+                f"{start}With zero at the start: {begin}. Steps: {steps}. "
+                f"You say that {_in_words(found)} changed; {why}"
             )
     return (
         "From zeros everywhere, b2 alone is trained: h is zero, and so is all that comes back through W2. "
@@ -198,6 +199,8 @@ def best_start(answer):
         constant, loss = as_number(result[0], "the constant"), as_number(result[1], "the loss")
         best, mean = targets.median().item(), targets.mean().item()
         lowest, cost = _cost(targets, best), _cost(targets, constant)
+        if close(constant, lowest, 1e-3) and close(loss, best, 1e-3):
+            raise Wrong("both numbers are right, in the other order: the constant comes first.")
         if cost > 1.01 * lowest:
             shown = f"always saying {constant:.2f} costs {cost:.2f} here, and there are constants that cost less"
             if close(constant, mean, 1e-3):

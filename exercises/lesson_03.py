@@ -60,7 +60,7 @@ def _examples():
         torch.where(torch.arange(10) == 9, 0.3, -0.1 - size[:, 6]),  # alive for one example
         -20 - 5 * size[:, 7],
         sign * (3 + size[:, 8]),  # white from top to bottom, and alive with a tanh
-        sign * (3 + size[:, 9]),
+        sign * (6 + size[:, 9]),  # with a slope of some millionths
     ]
     return torch.stack(columns, dim=1)
 

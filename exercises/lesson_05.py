@@ -32,7 +32,7 @@ def wasted_biases(answer):
             )
         if counted == sum(layer.num_features for layer in norms):
             raise Wrong(
-                f"{found}: the biases of BatchNorm are the ones that do the work. Does each linear layer have one?"
+                f"{found}: as if each BatchNorm took a bias away. Does every linear layer in front of one have a bias?"
             )
         if counted in (1, 2):
             raise Wrong(f"{found}: are you counting layers? Asked are single numbers.")
@@ -90,14 +90,15 @@ def batches_needed(answer):
     for momentum, share in ((0.1, 0.99), (0.001, 0.99), (0.01, 0.5)):
         batches = as_number(call(answer, momentum, share), "the number of batches")
         right = math.log(1 - share) / math.log(1 - momentum)
-        where = f"{batches:,.1f} batches for momentum {momentum} and a share of {share}"
+        where = f"{batches:,.3g} batches for momentum {momentum} and a share of {share}"
         if abs(batches - right) <= 1.001:
             continue
         if close(batches, share / momentum, 0.05):
             raise Wrong(
                 f"{where}: as if each batch covered as much as the first. Of what does it cover its share?"
             )
-        if close(batches, math.log(share) / math.log(1 - momentum), 1.001):
+        still = math.log(share) / math.log(1 - momentum)
+        if close(batches, still, 0.01 * still):
             raise Wrong(
                 f"{where}: that is how long `share` is still missing. Which part is missing at the end?"
             )

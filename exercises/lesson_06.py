@@ -42,7 +42,9 @@ def count_parameters(answer):
             )
         if counted == weights + sum(sizes):
             raise Wrong(f"{found}: does the input have a bias?")
-        raise Wrong(f"{found}. Take one layer of 2 inputs and 3 outputs, and draw its lines.")
+        raise Wrong(
+            f"{found}. Take one layer of 2 inputs and 3 outputs: how many weights does it have, and what else?"
+        )
     return "Count, then compare with `sum(p.numel() for p in network.parameters())`: the cheapest test there is."
 
 
@@ -65,6 +67,8 @@ def to_linear(answer):
                 f"the weight is {tuple(theirs.weight.shape)} for {fan_in} inputs and {fan_out} outputs: "
                 "how does torch store it?"
             )
+        if bias and theirs.bias is None:
+            raise Wrong("our layer has a bias, and yours has none.")
         with torch.no_grad():
             out = as_tensor(theirs(x), (6, fan_out), "the output")
             wanted = ours(x)
@@ -76,6 +80,10 @@ def to_linear(answer):
                 )
             if bias and close(out - wanted, theirs.bias - ours.bias, 1e-5):
                 raise Wrong("the weight is right. And the bias?")
+        if close(theirs.weight, ours.weight.reshape(fan_out, fan_in), 1e-6):
+            raise Wrong(
+                "our numbers are in it, but at other places: `view` and `reshape` cut a table anew, and do not turn it."
+            )
         raise Wrong("the shapes are right, the outputs differ: did our numbers get into it?")
     return "Moving weights between programs is where silent mistakes live; you have tested the square case, too."
 
@@ -116,4 +124,17 @@ def layer_norm(answer):
         )
     if not all(p.requires_grad for p in parameters):
         raise Wrong("the output is right, but no gradient would reach weight and bias.")
+    with torch.no_grad():
+        for p in parameters:
+            p += torch.randn(8, generator=g)
+    weight, bias = parameters
+    out = as_tensor(call(layer, x), (5, 8), "the output")
+    if not close(out, nn.functional.layer_norm(x, (8,), weight, bias), 1e-4):
+        raise Wrong("right as it starts; but when weight and bias have changed, do they act on it?")
+    small = 0.001 * x
+    out = as_tensor(call(layer, small), (5, 8), "the output")
+    if not close(out, nn.functional.layer_norm(small, (8,), weight, bias), 1e-4):
+        raise Wrong(
+            "right for rows that vary; but for tiny ones epsilon counts. Where does it stand?"
+        )
     return "No batch, no running statistics, no two modes: this is what language models use."

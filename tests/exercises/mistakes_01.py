@@ -40,6 +40,21 @@ MISTAKES = [
         SOUND.format("shifted[Y[:-1] == 0] = 0; return torch.equal(X[1:], shifted)"),
         "There is no row before it",
     ),
+    (
+        "1.2",
+        SOUND.format(
+            "shifted[Y[:-1] == 0] = 0;"
+            " return torch.equal(X[1:, :-1], shifted[:, :-1]) and not X[0].any() and Y[-1].item() == 0"
+        ),
+        "What must the last symbol of a context be",
+    ),
+    (
+        "1.2",
+        SOUND.format(
+            "shifted[Y[:-1] == 0] = 0; return torch.equal(X[1:], shifted) and not X[0].any()"
+        ),
+        "breaks off in the middle",
+    ),
     ("1.3", LOSS.format("", NAIVE.format(1, "-p[rows, targets].log().mean()")), "a logit of 1000"),
     (
         "1.3",

@@ -63,6 +63,7 @@ MISTAKES = [
         "best for squares",
     ),
     ("2.4", BEST.format("targets.mean(), targets.var(correction=0)"), "best for squares"),
+    ("2.4", BEST.format("(targets - middle).abs().mean(), middle"), "in the other order"),
     ("2.4", BEST.format("middle, targets.var(correction=0)"), "the variance goes with squares"),
     ("2.4", BEST.format("middle, (targets - middle).mean()"), "with their signs"),
     ("2.4", BEST.format("0, targets.abs().mean()"), "and the bias"),

@@ -22,7 +22,7 @@ LAYERS = (
 )
 MISTAKES = [
     ("5.1", COUNT.format(ALL_BIASES), "every bias"),
-    ("5.1", COUNT.format(NORMS), "the ones that do the work"),
+    ("5.1", COUNT.format(NORMS), "took a bias away"),
     ("5.1", COUNT.format(LAYERS), "counting layers"),
     (
         "5.2",

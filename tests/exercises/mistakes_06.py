@@ -37,6 +37,29 @@ MISTAKES = [
         "6.2",
         LINEAR.format(
             bias="layer.bias is not None",
+            copy="twin.weight.copy_(layer.weight.reshape(fan_out, fan_in)); twin.bias.copy_(layer.bias)",
+        ),
+        "do not turn it",
+    ),
+    (
+        "6.2",
+        LINEAR.format(bias="False", copy="twin.weight.copy_(layer.weight.T)"),
+        "yours has none",
+    ),
+    ("6.3", NORM.format(RIGHT, BOTH), "do they act on it"),
+    (
+        "6.3",
+        NORM.format(
+            "self.weight * (x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True).sqrt() + 1e-5)"
+            " + self.bias",
+            BOTH,
+        ),
+        "Where does it stand",
+    ),
+    (
+        "6.2",
+        LINEAR.format(
+            bias="layer.bias is not None",
             copy="twin.weight.copy_(layer.weight if layer.weight.shape == twin.weight.shape else layer.weight.T);"
             " twin.bias.copy_(layer.bias)",
         ),

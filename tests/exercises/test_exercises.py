@@ -83,6 +83,7 @@ NONSENSE = {
     "a function that returns nan": lambda *_: math.nan,
     "a function that returns a tensor of the wrong shape": lambda *_: torch.zeros(3, 1, 4, 1, 5),
     "a function that returns a tuple": lambda *_: (1, 2),
+    "a function that prints and returns nothing": lambda *_: None,
     "a function that raises": fails,
     "a function of no arguments": lambda: 1,
 }
