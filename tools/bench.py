@@ -1,6 +1,6 @@
 """How fast things are on this machine: panels, training steps, lessons. Prints a table; nothing here passes or fails.
 
-    python tools/bench.py                  all of it, about twenty minutes; also renews the README's table
+    python tools/bench.py                  all of it, about thirty minutes; also renews the README's table
     python tools/bench.py panels steps     only these parts: panels, steps, lessons
 
 Run it on a machine that does nothing else.
@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,9 +27,10 @@ import torch
 import torch.nn.functional as F
 
 import helpers
+import sweep
 
 MOVES = 20  # of each slider
-STEPS = 3_000
+STEPS = 1_000
 ROUNDS = 3  # the two loops that are compared take turns; the fastest round of each counts
 SETTINGS = 16
 
@@ -139,43 +141,67 @@ def lesson_loop(X, Y, steps):
     return time.perf_counter() - start
 
 
-def sweep_loop(X, Y, steps):
-    """SETTINGS starters at once, as one batched network. Returns seconds for one of them."""
+def loop_alone(X, Y, steps, **setting):
+    """One network of helpers.MLP by `helpers.train`. Returns seconds."""
     g = torch.Generator().manual_seed(helpers.SEED)
-    drawn = [helpers.draw_parameters(g) for _ in range(SETTINGS)]
-    stacked = [torch.stack(p).requires_grad_() for p in zip(*drawn, strict=True)]
-
-    def logits(X):
-        C, W1, b1, W2, b2 = stacked
-        h = torch.tanh(torch.baddbmm(b1[:, None], C[:, X].flatten(2), W1))
-        return torch.baddbmm(b2[:, None], h, W2).permute(1, 2, 0)
-
-    Ys = Y[:, None].expand(-1, SETTINGS)
+    network = helpers.MLP(g, **setting)
     start = time.perf_counter()
-    helpers.train(logits, stacked, X, Ys, g, steps, rate=lambda step: SETTINGS * 0.1)
+    helpers.train(network, network.parameters(), X, Y, g, steps, rate=lambda step: 0.1)
+    return time.perf_counter() - start
+
+
+def loop_at_once(X, Y, steps, **setting):
+    """SETTINGS such networks, of different gains, by `sweep.train_many`. Returns seconds for one of them."""
+    settings = [setting | {"gain": 0.5 + k / 8} for k in range(SETTINGS)]
+    start = time.perf_counter()
+    sweep.train_many(settings, steps, X, Y)
     return (time.perf_counter() - start) / SETTINGS
 
 
+def fastest_of(loops, X, Y):
+    """Microseconds for one step of each loop, by its name: the fastest of ROUNDS, in turns."""
+    fastest = dict.fromkeys(loops, float("inf"))
+    with contextlib.redirect_stdout(sys.stderr):  # what the training says
+        for _ in range(ROUNDS):
+            for name, loop in loops.items():
+                fastest[name] = min(fastest[name], loop(X, Y, STEPS) / STEPS * 1e6)
+    return fastest
+
+
+# Of the starter's size, and of lesson 11's map.
+SWEPT = {
+    "1 layer of 200": {"depth": 1, "width": 200},
+    "4 layers of 50": {"depth": 4, "width": 50},
+    "16 layers of 50": {"depth": 16, "width": 50},
+    "16 layers of 50, BatchNorm": {"depth": 16, "width": 50, "batchnorm": True},
+}
+
+
 def step_rows():
-    """The table of training steps."""
+    """The tables of training steps."""
     torch.set_num_threads(1)
     stoi, _ = helpers.build_vocabulary(names := helpers.load_names())
     X, Y = helpers.build_dataset(helpers.split_names(names)[0], stoi)
     loops = {
         "the lecture's bare arithmetic": bare_loop,
         "`helpers.train`, as in lesson 01": lesson_loop,
-        f"{SETTINGS} settings at once, each": sweep_loop,
     }
-    fastest = dict.fromkeys(loops, float("inf"))
-    with contextlib.redirect_stdout(sys.stderr):  # what `train` says
-        for _ in range(ROUNDS):
-            for name, loop in loops.items():
-                fastest[name] = min(fastest[name], loop(X, Y, STEPS))
+    fastest = fastest_of(loops, X, Y)
     bare = fastest["the lecture's bare arithmetic"]
     yield "| one step of the starter | time | against the bare arithmetic |"
     yield "|---|---|---|"
-    for name, seconds in fastest.items():
-        yield f"| {name} | {seconds / STEPS * 1e6:.0f} µs | {seconds / bare:.2f} |"
+    for name, microseconds in fastest.items():
+        yield f"| {name} | {microseconds:.0f} µs | {microseconds / bare:.2f} |"
+    yield ""
+    yield f"| one step of one of {SETTINGS} networks | `helpers.train` | `sweep.train_many` | ratio |"
+    yield "|---|---|---|---|"
+    for name, setting in SWEPT.items():
+        pair = {
+            "alone": partial(loop_alone, **setting),
+            "at once": partial(loop_at_once, **setting),
+        }
+        alone, at_once = fastest_of(pair, X, Y).values()
+        yield f"| {name} | {alone:.0f} µs | {at_once:.0f} µs | {alone / at_once:.1f} |"
 
 
 # ---------------------------------------------------------------- lessons

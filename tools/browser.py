@@ -26,8 +26,7 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SHORT = "STEPS = 300"
-NOTE = f"*This copy trains only a little, `{SHORT}`: it is made for a test of the panels.*"
+NOTE = "*This copy trains only a little: it is made for a test of the panels.*"
 DONE = "the-last-cell-has-run"
 PANEL = ".jp-OutputArea-output .widget-vbox:has(.widget-html img[alt])"
 GUESS = ".jp-OutputArea-output .widget-vbox:has(label:text-is('your guess'))"
@@ -142,7 +141,7 @@ def short_copy(folder, extra_cells=()):
     for path in sorted((folder / "notebooks").glob("*.ipynb")):
         notebook = lessons.read(path)
         for cell in lessons.code_cells(notebook):
-            cell.source = cell.source.replace(lessons.TRAINING, SHORT)
+            cell.source = lessons.with_short_training(cell.source)
             cell.outputs, cell.execution_count = [], None
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(NOTE))
         for source in (*extra_cells, f"print('{DONE}')"):

@@ -17,13 +17,16 @@ sys.path.insert(0, str(ROOT))
 import data  # noqa: E402
 import story  # noqa: E402
 
-MODULES = ("helpers", "data", "panels", "story")  # what lessons import, directly or through helpers
+# What lessons import, directly or through helpers.
+MODULES = ("helpers", "data", "panels", "story", "checkup", "sweep")
 
 README = ROOT / "README.md"
 README_PICTURE = ROOT / "picture.png"
 PICTURE_TAG = "readme-picture"
 CHECK_TAG = "nbval-check-output"
-TRAINING = f"STEPS = {story.TRAINING_STEPS:_}"  # how a lesson says how long it trains; tests make it shorter
+# How a lesson says how long it trains. Tests make it shorter.
+TRAINING = re.compile(r"^STEPS = ([\d_]+)$", re.M)
+SHORT_TRAINING = 300  # steps at most
 
 
 def lesson_paths(start=""):
@@ -56,6 +59,11 @@ def code_cells(notebook):
 def markdown_cells(notebook):
     """The notebook's prose cells, in order."""
     return [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def with_short_training(source):
+    """The source of a code cell in which `STEPS` is a tenth, and SHORT_TRAINING at most."""
+    return TRAINING.sub(lambda line: f"STEPS = {min(SHORT_TRAINING, int(line[1]) // 10)}", source)
 
 
 def output_text(cell):
