@@ -9,6 +9,7 @@ computes by functions such as torch.tanh, or inside an LSTM, it does not see, on
 """
 
 import math
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -31,8 +32,8 @@ FEWEST_LAYERS = 4  # before a change over the depth is a trend
 FADES, GROWS = 0.6, 1.7  # the std of the last layer's outputs against the first one's
 GRADIENT_FACTOR = 8  # between the gradients of the first and of the last layer
 CANCELLED = 1e-5  # the largest gradient of a bias against that of its weight
-# std of an update against that of its weight, for the one in the middle of all weights
-SMALL_UPDATE, LARGE_UPDATE = 1e-4, 3e-2
+# The std of an update against that of its weight: of the median weight, and of the one that moves most.
+SMALL_UPDATE, LARGE_UPDATE, LARGEST_UPDATE = 1e-4, 3e-2, 1
 FITS = 1 / 3, 3  # the std of what a BatchNorm in eval mode puts out, before its weight and bias
 
 PLAIN_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -260,7 +261,7 @@ def diagnose(model, inputs, targets, loss_fn, lr=None):
         return report
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if frozen := sum(not p.requires_grad for p in model.parameters()):
-        report.notes.append(f"{frozen} frozen parameters: they get no gradient, on purpose")
+        report.notes.append(f"frozen parameters, which get no gradient on purpose: {frozen}")
     with unchanged(model), watched(model) as (calls, at_work):
         try:
             output = model(*inputs) if isinstance(inputs, tuple) else model(inputs)
@@ -325,12 +326,18 @@ def gradients_of(loss, parameters):
 
 
 def chain_of(calls):
-    """The labels of the nonlinearities; if there are few, of the linear layers, but for the last, the output layer."""
+    """The labels of the nonlinearities; if they are few, of linear layers that can be compared with each other.
+
+    These are the ones of the most common shape. If no two are alike, all but the output layer, whose scale is its own.
+    """
     chain = [call.label for call in calls if isinstance(call.module, BENDS)]
-    linear = [call.label for call in calls if isinstance(call.module, LINEARS)][:-1]
-    if len(chain) < FEWEST_LAYERS <= len(linear):
-        return linear
-    return chain or linear or [call.label for call in calls]
+    linear = [call for call in calls if isinstance(call.module, LINEARS)]
+    if len(chain) >= FEWEST_LAYERS or len(linear) < 2:
+        return chain or [call.label for call in calls]
+    shapes = Counter(call.module.weight.shape for call in linear)
+    usual, count = shapes.most_common(1)[0]
+    alike = linear[:-1] if count == 1 else [x for x in linear if x.module.weight.shape == usual]
+    return [call.label for call in alike] if len(alike) > len(chain) else chain
 
 
 def fill(report, calls, parameters, gradients, lr):
@@ -534,10 +541,14 @@ def parameters_and_biases(model, parameters, gradients):
 
 def speed(report, lr):
     """Updates too small or too large for the weights that they change."""
-    if report.updates:
-        middle = sorted(report.updates.values())[len(report.updates) // 2]
-        if not SMALL_UPDATE <= middle <= LARGE_UPDATE:
-            what = "small" if middle < SMALL_UPDATE else "large"
-            usual = f"about {helpers.USUAL_RATIO:g} is usual"
-            evidence = f"In the middle of all weights they are {middle:.1g} of the weight; {usual}."
-            yield Finding(f"{what} updates", f"lr {lr:g}", evidence, "07")
+    if not report.updates:
+        return
+    median = sorted(report.updates.values())[len(report.updates) // 2]
+    fastest = max(report.updates, key=report.updates.get)
+    most = report.updates[fastest]
+    said = f"The median weight moves by {median:.2g} of itself in a step; {helpers.USUAL_RATIO:g} is usual."
+    if median < SMALL_UPDATE:
+        yield Finding("small updates", f"lr {lr:g}", said, "07")
+    elif median > LARGE_UPDATE or most > LARGEST_UPDATE:
+        said += f" {fastest} moves by {most:.2g}."
+        yield Finding("large updates", f"lr {lr:g}", said, "07")

@@ -332,6 +332,23 @@ def test_a_rate_that_does_not_fit_is_found(lr, what):
     assert found(checkup.diagnose(series_network(), *contexts(), LOSS, lr)) == {what}
 
 
+def test_one_weight_that_is_replaced_in_a_step_is_found():
+    """The median does not show it: a single layer is a thousand times too small for its gradient."""
+    model = seeded(lambda: plain(10, 100, 100, 100, CLASSES))
+    model[2].weight.data *= 1e-4
+    (finding,) = (
+        one
+        for one in checkup.diagnose(model, *points(), LOSS, lr=1).findings
+        if one.what == "large updates"
+    )
+    assert "2.weight moves by" in finding.evidence
+
+
+def test_layers_of_a_transformer_are_compared_with_their_like():
+    chain = checkup.diagnose(seeded(Encoder), *contexts(), LOSS).chain
+    assert chain == [f"encoder.layers.{k}.linear1" for k in range(4)]
+
+
 def test_running_statistics_that_do_not_fit_are_found():
     model, (x, y) = seeded(lambda: convolutions(batchnorm=True)), pictures()
     fits = nn.Sequential(*copy.deepcopy(model))
@@ -380,7 +397,7 @@ def test_frozen_layers_are_a_note_and_no_finding():
     model[0].requires_grad_(False)
     report = checkup.diagnose(model, *points(), LOSS, lr=0.1)
     assert report.findings == []
-    assert "2 frozen parameters" in str(report)
+    assert "frozen parameters, which get no gradient on purpose: 2" in str(report)
 
 
 def test_several_inputs_are_given_as_a_tuple():
