@@ -140,3 +140,15 @@ def test_a_name_defined_in_two_modules_is_refused(fingerprint_with, tmp_path):
     (tmp_path / "data.py").write_text("def used(x):\n    return x\n")
     with pytest.raises(ValueError, match=r"data\.py defines 'used', as does another module"):
         fingerprint_with(HELPERS)
+
+
+@pytest.mark.parametrize(
+    ("source", "counts"), [("import sweep\nsweep.many(1)", True), ("1", False)]
+)
+def test_a_tool_counts_for_the_lessons_that_import_it(fingerprint_with, tmp_path, source, counts):
+    sweep = "LOW, HIGH = 1, 2\n\n\ndef many(x):\n    return helpers.used(x) + HIGH\n"
+    (tmp_path / "sweep.py").write_text(sweep)
+    before = fingerprint_with(HELPERS, source)
+    assert (fingerprint_with(HELPERS.replace("x + LIMIT", "x - LIMIT"), source) != before) is counts
+    (tmp_path / "sweep.py").write_text(sweep.replace("1, 2", "1, 3"))
+    assert (fingerprint_with(HELPERS, source) != before) is counts

@@ -17,8 +17,14 @@ sys.path.insert(0, str(ROOT))
 import data  # noqa: E402
 import story  # noqa: E402
 
-# What lessons import, directly or through helpers.
-MODULES = ("helpers", "data", "panels", "story", "checkup", "sweep")
+SHARED = (
+    "helpers",
+    "data",
+    "panels",
+    "story",
+)  # what all lessons import, directly or through helpers
+TOOLS = ("checkup", "sweep")  # what some of them import
+MODULES = (*SHARED, *TOOLS)
 
 README = ROOT / "README.md"
 README_PICTURE = ROOT / "picture.png"
@@ -153,7 +159,8 @@ def fingerprint(notebook):
     ]
     names = hashlib.sha256(data.NAMES_FILE.read_bytes()).hexdigest()
     style = (ROOT / "lessons.mplstyle").read_text()
-    parts = [*sources, *_reached_sources(used), *pins, names, style]
+    tools = [tool for tool in TOOLS if any(f"import {tool}" in source for source in sources)]
+    parts = [*sources, *_reached_sources(used, [*SHARED, *tools]), *pins, names, style]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -168,17 +175,18 @@ def _used_of_modules(tree):
     return used
 
 
-def _definitions():
+def _definitions(modules):
     """All top-level definitions of the modules: a dict from a name to its syntax tree and its module's text."""
     found = {}
-    for module in MODULES:
+    for module in modules:
         text = (ROOT / f"{module}.py").read_text(encoding="utf-8")
         for node in ast.parse(text).body:
             names = []
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 names = [node.name]
             elif isinstance(node, ast.Assign):
-                names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+                targets = [part for target in node.targets for part in ast.walk(target)]
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
             for name in names:
                 if name in found:
                     raise ValueError(
@@ -188,9 +196,9 @@ def _definitions():
     return found
 
 
-def _reached_sources(names):
+def _reached_sources(names, modules):
     """The sources, without docstrings, of the modules' definitions that are reached from these names."""
-    definitions = _definitions()
+    definitions = _definitions(modules)
     reached, waiting = {}, sorted(names & definitions.keys())
     while waiting:
         name = waiting.pop()
@@ -198,6 +206,7 @@ def _reached_sources(names):
             node, text = definitions[name]
             reached[name] = _without_docstrings(text, node)
             mentioned = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            mentioned |= _used_of_modules(node)
             waiting += sorted(mentioned & definitions.keys() - reached.keys())
     return [reached[name] for name in sorted(reached)]
 
