@@ -68,7 +68,8 @@ class Report:
     loss: nan if there is none. outputs, gradients: a helpers.Row for each innermost module, in the order of the
     calls. weights: one for the gradient of each weight of two or more dimensions; its ratio is that of gradient to
     weight, in standard deviations. updates: by weight, the ratio of its update to it, if there is an lr.
-    chain: the layers to compare with each other over the depth, by their labels: nonlinearities, or linear layers.
+    chain: the layers to compare with each other over the depth, by their labels: nonlinearities of one kind, or linear
+    layers of one shape; none if there are no two of them.
     findings: a list of Finding. notes: what could not be looked at, and why.
     """
 
@@ -88,14 +89,17 @@ class Report:
         return "\n".join(lines + [f"  ({note})" for note in self.notes])
 
     def draw(self, figure, most=8):
-        """Draw the four pictures. 1 to 3: of at most so many layers of the chain, or weights, spread over the depth.
+        """Draw the four pictures. 1 to 3: of at most so many layers or weights, spread over the depth.
+
+        The layers are those of the chain, or all if there is none.
 
         The densities have a log axis, so that narrow and wide layers are seen in one picture: the higher, the narrower.
         """
         axes = figure.subplots(2, 2).flatten()
+        shown = self.chain or [row.layer for row in self.outputs]
         pictures = [
-            ([row for row in self.outputs if row.layer in self.chain], "1 Forward: the outputs"),
-            ([row for row in self.gradients if row.layer in self.chain], "2 Backward: gradients"),
+            ([row for row in self.outputs if row.layer in shown], "1 Forward: the outputs"),
+            ([row for row in self.gradients if row.layer in shown], "2 Backward: gradients"),
             (self.weights, "3 Gradients of the weights"),
         ]
         xlabels = ("output", "gradient of the output", "gradient of the weight")
@@ -103,6 +107,8 @@ class Report:
             if rows:
                 helpers.plot_histograms(ax, [shortly(row) for row in spread(rows, most)])
                 ax.set_yscale("log")
+                low, high = ax.get_ylim()
+                ax.set_ylim(bottom=min(low, high / 100))  # so that two powers of ten are labelled
             ax.set(title=title, xlabel=xlabel, ylabel="density")
             ax.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
             ax.locator_params(axis="x", nbins=4)
@@ -115,6 +121,7 @@ class Report:
         what = "Updates" if self.updates else "Gradients"
         labels = {"xlabel": "weights, in the network's order", "ylabel": "ratio of stds"}
         axes[3].set(title=f"4 {what} against weights", **labels)
+        axes[3].xaxis.get_major_locator().set_params(integer=True)
 
 
 def spread(items, most):
@@ -136,9 +143,8 @@ def shortly(row, longest=20):
 
 @dataclass
 class Call:
-    """One call of a module: its path in the model, a label, its output's values, and the gradient that came back."""
+    """One call of a module: a label (from the second call on with a number), its output's values, their gradient."""
 
-    path: str
     label: str
     module: nn.Module
     values: torch.Tensor
@@ -163,32 +169,42 @@ def copied(tensor):
 
 @contextmanager
 def watched(model):
-    """Within it each call of a module is written down; yields (the calls, the labels of modules now at work)."""
-    calls, at_work, handles = [], [], []
+    """Within it the innermost modules' calls are written down: of those in which no other module is called.
+
+    Yields (the calls, the modules now at work, from the outermost on, as objects with a label).
+    """
+    calls, at_work, handles, times = [], [], [], Counter()
 
     def watch(path, module):
         kind = type(module).__name__
         label = f"{path} {kind}" if path.rpartition(".")[2].isdigit() else path or kind
 
         def enter(module, inputs):
-            at_work.append(label)
+            if at_work:
+                at_work[-1].calls_others = True
+            at_work.append(SimpleNamespace(label=label, calls_others=False))
 
         def leave(module, inputs, output):
-            at_work.pop()
             out = first_tensor(output)
-            if out is None:
+            if at_work.pop().calls_others or out is None:
                 return
-            call = Call(path, label, module, copied(out))
+            times[path] += 1
+            number = f" (call {times[path]})" if times[path] > 1 else ""
+            call = Call(label + number, module, copied(out))
             calls.append(call)
             if out.requires_grad:
-                out.register_hook(lambda gradient: setattr(call, "gradient", copied(gradient)))
+                note = out.register_hook(
+                    lambda gradient: setattr(call, "gradient", copied(gradient))
+                )
+                handles.append(note)
 
         handles.append(module.register_forward_pre_hook(enter))
         handles.append(module.register_forward_hook(leave))
 
     try:
         for path, module in model.named_modules():
-            watch(path, module)
+            if "parametrizations" not in path.split("."):  # these compute a weight
+                watch(path, module)
         yield calls, at_work
     finally:
         for handle in handles:
@@ -198,31 +214,18 @@ def watched(model):
 @contextmanager
 def unchanged(model):
     """Within it the model may run; afterwards its buffers and torch's random numbers are what they were before."""
-    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    kept = [
+        (module._buffers, name, buffer, None if buffer is None else buffer.clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+    ]
     try:
         with torch.random.fork_rng(), torch.enable_grad():
             yield
     finally:
         with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                if name in kept:
-                    buffer.copy_(kept[name])
-
-
-def innermost(calls):
-    """The calls of modules in which no other module was called. From its second call on a module has a number."""
-    paths = {call.path for call in calls}
-    within = {path.rpartition(".")[0] for path in paths - {""}}
-    outer = {path for path in paths if any(f"{one}.".startswith(f"{path}.") for one in within)}
-    outer |= {""} if len(paths) > 1 else set()
-    kept, times = [], {}
-    for call in calls:
-        if call.path not in outer:
-            times[call.path] = times.get(call.path, 0) + 1
-            if times[call.path] > 1:
-                call.label += f" (call {times[call.path]})"
-            kept.append(call)
-    return kept
+            for buffers, name, buffer, numbers in kept:
+                buffers[name] = buffer if buffer is None else buffer.copy_(numbers)
 
 
 def as_module(model):
@@ -234,7 +237,7 @@ def as_module(model):
     layers = (helpers.Linear, helpers.BatchNorm1d, helpers.Tanh)
     if isinstance(model, list | tuple) and model and all(isinstance(one, layers) for one in model):
         network = SimpleNamespace(C=torch.zeros(1, 1), layers=model, training=model[0].training)
-        return helpers.to_torch(network)[2:]  # without the embedding and what flattens it
+        return nn.Sequential(*helpers.to_torch(network)[2:])  # without embedding and Flatten
     wanted = "an nn.Module, a helpers.MLP or a list of its layers"
     raise TypeError(f"diagnose needs {wanted}, and got {type(model).__name__}.")
 
@@ -266,15 +269,14 @@ def diagnose(model, inputs, targets, loss_fn, lr=None):
         try:
             output = model(*inputs) if isinstance(inputs, tuple) else model(inputs)
         except Exception as error:  # whatever a model raises is told, with the place
-            where = at_work[-1] if at_work else "the model"
+            where = at_work[-1].label if at_work else "the model"
             report.findings.append(raised("the forward pass", where, error))
             return report
         loss, problem = loss_of(loss_fn, output, targets)
         gradients, more = gradients_of(loss, parameters)
     report.findings += [one for one in (problem, more) if one is not None]
     report.loss = math.nan if loss is None else loss.item()
-    calls = innermost(calls)
-    broken = not_finite(model, inputs, calls, report.loss)
+    broken = not_finite(model, inputs, calls, loss)
     if broken is not None:
         report.findings.append(broken)
         return report
@@ -322,22 +324,37 @@ def gradients_of(loss, parameters):
         found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
     except Exception as error:
         return {}, raised("the backward pass", "the model", error)
-    return dict(zip(parameters, found, strict=True)), None
+    dense = [one.to_dense() if one is not None and one.is_sparse else one for one in found]
+    return dict(zip(parameters, dense, strict=True)), None
 
 
 def chain_of(calls):
-    """The labels of the nonlinearities; if they are few, of linear layers that can be compared with each other.
+    """The labels of the layers that can be compared with each other over the depth.
 
-    These are the ones of the most common shape. If no two are alike, all but the output layer, whose scale is its own.
+    These are the nonlinearities of the most common kind. If they are few, the linear layers of the most common shape;
+    if no two are alike, all but the output layer, whose scale is its own.
     """
-    chain = [call.label for call in calls if isinstance(call.module, BENDS)]
+    kinds = Counter(type(call.module) for call in calls if isinstance(call.module, BENDS))
+    usual_kind = kinds.most_common(1)[0][0] if kinds else None
+    chain = [call.label for call in calls if type(call.module) is usual_kind]
     linear = [call for call in calls if isinstance(call.module, LINEARS)]
     if len(chain) >= FEWEST_LAYERS or len(linear) < 2:
-        return chain or [call.label for call in calls]
+        return chain
     shapes = Counter(call.module.weight.shape for call in linear)
     usual, count = shapes.most_common(1)[0]
     alike = linear[:-1] if count == 1 else [x for x in linear if x.module.weight.shape == usual]
     return [call.label for call in alike] if len(alike) > len(chain) else chain
+
+
+def saturation(call):
+    """The share of outputs near an end of the range; None if the module has no range with two ends to saturate at."""
+    if not isinstance(call.module, SQUASHERS) or isinstance(call.module, RECTIFIERS):
+        return None
+    low, high = {nn.Tanh: (-1, 1), nn.Sigmoid: (0, 1)}.get(type(call.module), (None, None))
+    if low is None:
+        low, high = call.module.min_val, call.module.max_val
+    values = (2 * call.values - low - high) / (high - low)
+    return (values.abs() > helpers.SATURATED).float().mean().item()
 
 
 def fill(report, calls, parameters, gradients, lr):
@@ -346,12 +363,7 @@ def fill(report, calls, parameters, gradients, lr):
     for call in calls:
         if call.values.numel() < 2:
             continue
-        saturation = None
-        if isinstance(call.module, SQUASHERS):
-            values = 2 * call.values - 1 if isinstance(call.module, nn.Sigmoid) else call.values
-            saturation = (values.abs() > helpers.SATURATED).float().mean().item()
-        row = helpers.measure(call.label, call.values, saturation=saturation)
-        report.outputs.append(row)
+        report.outputs.append(helpers.measure(call.label, call.values, saturation=saturation(call)))
         if call.gradient is not None and call.gradient.isfinite().all():
             report.gradients.append(helpers.measure(call.label, call.gradient))
     for name, gradient in gradients.items():
@@ -376,7 +388,7 @@ def listed(names):
 
 
 def not_finite(model, inputs, calls, loss):
-    """A Finding: where something is nan or inf for the first time; or None."""
+    """A Finding: where something is nan or inf for the first time; or None. loss: a tensor of one number, or None."""
     for name, p in model.named_parameters():
         if bad := (~p.isfinite()).sum().item():
             evidence = f"{bad:,} of its {p.numel():,} numbers are nan or inf."
@@ -391,12 +403,13 @@ def not_finite(model, inputs, calls, loss):
                 f"{share:.0%} of its outputs are nan or inf, and those of no module before it."
             )
             return Finding("the first layer that is not finite", call.label, evidence, "07")
+    if loss is not None and not loss.isfinite():
+        evidence = f"It is {loss.item()}, though all outputs of the layers are finite."
+        return Finding("the loss is not finite", "loss_fn", evidence, "02")
     for call in reversed(calls):
         if call.gradient is not None and not call.gradient.isfinite().all():
             evidence = "On the way back it is the first whose gradient holds nan or inf."
             return Finding("a gradient is not finite", call.label, evidence, "07")
-    if math.isinf(loss):
-        return Finding("the loss is not finite", "loss_fn", "All layers' outputs are.", "02")
     return None
 
 
@@ -411,7 +424,7 @@ def first_loss(loss, output, targets):
             usual = F.mse_loss(output, targets.float()).item()
             if math.isclose(usual, loss, rel_tol=1e-4) and loss > ABOVE_VARIANCE * ignorance:
                 found = f"It is {loss:.3g}, and always answering the mean costs {ignorance:.3g}."
-    else:
+    elif output.ndim > 1:
         for scores, labels in ((output, targets), (output.flatten(0, -2), targets.flatten())):
             if scores.ndim < 2 or (scores.shape[0], *scores.shape[2:]) != labels.shape:
                 continue

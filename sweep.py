@@ -7,6 +7,7 @@ A training step of one small network is mostly the overhead of its operations. K
 tensors with a first dimension of size K, share it. Lesson 11 shows how, and that the result is the same.
 """
 
+import copy
 import inspect
 import math
 from dataclasses import dataclass
@@ -46,12 +47,17 @@ def train_many(settings, steps, X, Y, seed=helpers.SEED):
     Networks of one shape are trained together, up to LARGEST_STACK of them. One that blows up does not touch the
     others. An interruption ends the training; all that was learned by then is in the runs.
 
-    Raises ValueError, which names the setting, for one that is no dict, has an unknown name, or cannot be drawn.
+    Raises ValueError if there are no settings, if steps is below 1, and, naming the setting, for one that is no dict,
+    has an unknown name, or cannot be drawn or stacked.
     """
+    if not settings:
+        raise ValueError("there are no settings: give a list of dicts, such as [dict(gain=1.0)].")
     if steps < 1:
         raise ValueError(f"steps is {steps}; it must be 1 or more.")
     generators = [torch.Generator().manual_seed(seed) for _ in settings]
-    networks = [draw(*numbered, generators) for numbered in enumerate(settings)]
+    networks = [
+        draw(place, *pair) for place, pair in enumerate(zip(settings, generators, strict=True))
+    ]
     losses = [torch.empty(0) for _ in settings]
     stacks = stacks_of(networks)
     try:
@@ -68,10 +74,9 @@ def train_many(settings, steps, X, Y, seed=helpers.SEED):
                         bar.update()
                 finally:
                     stack.unstack()
-                    for place, some in zip(
-                        places, torch.stack(kept, 1) if kept else (), strict=bool(kept)
-                    ):
-                        losses[place] = some
+                    if kept:
+                        for place, some in zip(places, torch.stack(kept, 1), strict=True):
+                            losses[place] = some
     except KeyboardInterrupt:
         print("You stopped the sweep. What was learned so far is kept: go on with the next cell.")
     print(
@@ -80,8 +85,8 @@ def train_many(settings, steps, X, Y, seed=helpers.SEED):
     return [Run(*parts) for parts in zip(settings, losses, networks, strict=True)]
 
 
-def draw(place, setting, generators):
-    """The network of a setting, drawn with the generator at its place. Raises ValueError that names the setting."""
+def draw(place, setting, generator):
+    """The network of the setting at this place of the list. Raises ValueError that names it."""
     if not isinstance(setting, dict):
         raise ValueError(
             f"setting {place} is {setting!r}; it must be a dict, such as dict(gain=1.0)."
@@ -96,9 +101,14 @@ def draw(place, setting, generators):
             f"setting {place} has the learning rate {lr!r}; it must be a positive number."
         )
     try:
-        return helpers.MLP(generators[place], **options)
+        network = helpers.MLP(generator, **options)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"setting {place}, {setting}: {error}") from error
+    for layer in network.layers:
+        if type(layer) not in STACKED and layer.parameters():
+            kind = type(layer).__name__
+            raise ValueError(f"setting {place}: {kind} has parameters, and cannot be stacked.")
+    return network
 
 
 def stacks_of(networks):
@@ -183,6 +193,9 @@ class StackedBatchNorm1d:
             layer.running_mean, layer.running_var = means[k].clone(), variances[k].clone()
 
 
+STACKED = {helpers.Linear: StackedLinear, helpers.BatchNorm1d: StackedBatchNorm1d}
+
+
 class Stack:
     """K networks of one shape as one: contexts X, (N, block_size), to logits, (K, N, symbols).
 
@@ -192,11 +205,10 @@ class Stack:
     def __init__(self, networks):
         self.networks = networks
         self.C = stacked(network.C for network in networks)  # (K, symbols, 10)
-        kinds = {helpers.Linear: StackedLinear, helpers.BatchNorm1d: StackedBatchNorm1d}
         self.layers = []
         for same in zip(*(network.layers for network in networks), strict=True):
-            kind = kinds.get(type(same[0]))
-            self.layers.append(kind(same) if kind else same[0])  # a tanh has no numbers
+            stack_of = STACKED.get(type(same[0]))  # a tanh has no numbers: any one will do
+            self.layers.append(stack_of(same) if stack_of else copy.copy(same[0]))
 
     def __call__(self, X):
         K, symbols, size = self.C.shape

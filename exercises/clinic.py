@@ -74,6 +74,9 @@ def draw_pictures(axes, chart):
     draw_rows(axes[2], chart.gradients, chart, **labels)
     labels = {"title": "3 Weights' gradients", "xlabel": "gradient of the weight"}
     draw_rows(axes[3], chart.weights, chart, **labels)
+    hidden = [row for row in chart.weights if row.layer.startswith("layer")]
+    if reach := max(row.edges.abs().max().item() for row in hidden):  # 0 if all weights are 0
+        axes[3].set_xlim(-reach, reach)  # the output layer's gradients may be far wider
     draw_updates(axes[4], chart)
 
 

@@ -175,23 +175,18 @@ def examine(settings):
     parameters = network.parameters()
     before = [p.detach().clone() for p in parameters]
     updates = helpers.UpdateRatios(network.weights)
-    losses, rows = [], None
+    losses = []
     for step in range(STEPS):
         batch = torch.randint(0, len(X), (BATCH,), generator=g)
-        if rows is None:
-            helpers.forward_backward(network, X[batch], Y[batch])
+        losses.append(helpers.forward_backward(network, X[batch], Y[batch]))
+        if step == 0:
             rows = (
                 helpers.activation_rows(network.hidden),
                 helpers.gradient_rows(network.hidden),
                 helpers.weight_rows(network.weights),
             )
-        loss = F.cross_entropy(network(X[batch]), Y[batch])
-        losses.append(loss.item())
         if not math.isfinite(losses[-1]):
             break  # it has blown up
-        for p in parameters:
-            p.grad = None
-        loss.backward()
         updates(step, settings.lr)
         for p in parameters:
             p.data -= settings.lr * p.grad

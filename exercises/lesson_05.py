@@ -90,7 +90,7 @@ def batches_needed(answer):
     for momentum, share in ((0.1, 0.99), (0.001, 0.99), (0.01, 0.5)):
         batches = as_number(call(answer, momentum, share), "the number of batches")
         right = math.log(1 - share) / math.log(1 - momentum)
-        where = f"{batches:,.3g} batches for momentum {momentum} and a share of {share}"
+        where = f"{batches:,.1f} batches for momentum {momentum} and a share of {share}"
         if abs(batches - right) <= 1.001:
             continue
         if close(batches, share / momentum, 0.05):

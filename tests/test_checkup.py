@@ -17,6 +17,12 @@ LOSS = nn.CrossEntropyLoss()
 CLASSES = 27
 
 
+@pytest.fixture(autouse=True)
+def _seed():
+    """Dropout draws from torch's own random numbers: whatever ran before, they are the same for each test."""
+    torch.manual_seed(0)
+
+
 def contexts(count=64, length=3):
     g = torch.Generator().manual_seed(1)
     X = torch.randint(0, CLASSES, (count, length), generator=g)
@@ -138,6 +144,42 @@ def test_the_model_stays_as_it_is(build, data, training):
     handle.remove()
 
 
+def test_buffers_that_a_pass_replaces_are_put_back():
+    class Cache(nn.Linear):
+        def __init__(self):
+            super().__init__(10, CLASSES)
+            self.register_buffer("last", torch.zeros(3))
+            self.register_buffer("none", None)
+
+        def forward(self, x):
+            self.register_buffer("last", x)  # another tensor of another shape
+            self.none = x
+            return super().forward(x)
+
+    model = Cache()
+    last = model.last
+    assert checkup.diagnose(model, *points(), LOSS).findings == []
+    assert model.last is last
+    assert last.tolist() == [0, 0, 0]
+    assert model.none is None
+
+
+def test_no_hook_stays_on_a_tensor():
+    """What a module returns may live on, as a weight does."""
+    weight = nn.Parameter(torch.randn(64, CLASSES))
+
+    class Same(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.same = weight, nn.Identity()
+
+        def forward(self, x):
+            return self.same(self.weight)
+
+    checkup.diagnose(Same(), *points(), LOSS)
+    assert not weight._backward_hooks
+
+
 def test_a_network_of_the_series_stays_as_it_is():
     network, (X, Y) = series_network(batchnorm=True), contexts()
     running = network.layers[1].running_mean.clone()
@@ -169,7 +211,8 @@ def test_its_rows_are_those_of_lesson_07():
 def test_a_list_of_layers_is_a_network():
     layers = series_network().layers
     report = checkup.diagnose(layers, torch.randn(64, 30), contexts()[1], LOSS)
-    assert len(report.outputs) == len(layers)
+    kinds = [type(layer).__name__ for layer in layers]
+    assert [row.layer for row in report.outputs] == [f"{k} {kind}" for k, kind in enumerate(kinds)]
 
 
 def test_shared_modules_are_told_apart_by_their_calls():
@@ -188,11 +231,44 @@ def test_only_innermost_modules_have_rows():
     )
 
 
+def test_a_weight_that_is_computed_does_not_hide_its_layer():
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(10, CLASSES)))
+    (row,) = checkup.diagnose(model, *points(), LOSS).outputs
+    assert row.layer.startswith("0 ")
+
+
+def test_sparse_gradients_are_measured():
+    model = nn.Sequential(
+        nn.Embedding(CLASSES, 8, sparse=True), nn.Flatten(), nn.Linear(24, CLASSES)
+    )
+    rows = checkup.diagnose(seeded(lambda: model), *contexts(), LOSS, lr=0.1).weights
+    assert [row.layer for row in rows] == ["0.weight", "2.weight"]
+    assert rows[0].std > 0
+
+
+@pytest.mark.parametrize(
+    ("bend", "share"),
+    [
+        (nn.ReLU6(), None),  # of which 0 and 6 are the ends, and nothing is wrong with 0
+        (nn.Hardtanh(-2, 2), 0.5),
+        (nn.Tanh(), 0.75),
+        (nn.Sigmoid(), 0.5),
+    ],
+)
+def test_each_kind_of_bend_has_its_own_ends(bend, share):
+    x = torch.tensor([[-9.0, 1.0, 1.5, 9.0]] * 4)
+    x = x * torch.tensor([1.0, 1.0, 2.0, 1.0]) if isinstance(bend, nn.Tanh) else x
+    report = checkup.diagnose(nn.Sequential(bend), x, x, nn.MSELoss())
+    assert report.outputs[0].saturation == share
+
+
 @pytest.mark.parametrize("lr", [None, 0.1])
-def test_its_pictures_can_be_drawn(lr):
+@pytest.mark.parametrize("build", [Encoder, Recurrent])  # the second has no layers to compare
+def test_its_pictures_can_be_drawn(build, lr):
     figure = plt.figure()
-    checkup.diagnose(seeded(Encoder), *contexts(), LOSS, lr).draw(figure)
+    checkup.diagnose(seeded(build), *contexts(), LOSS, lr).draw(figure)
     assert len(figure.axes) == 4
+    assert all(axes.get_lines() for axes in figure.axes)
     assert all(axes.get_title() and axes.get_xlabel() for axes in figure.axes)
     plt.close(figure)
 
@@ -323,7 +399,8 @@ def test_a_fault_is_found(what, build, data, where):
     findings = [finding for finding in report.findings if finding.what.startswith(what)]
     assert len(findings) == 1, str(report)
     assert where in findings[0].where
-    assert any(letter.isalpha() for letter in findings[0].evidence)
+    numbers = any(letter.isdigit() for letter in findings[0].evidence)
+    assert numbers or what in ("nothing can be learned", "weights that do not exist")
     assert str(findings[0]) in str(report)
 
 
@@ -347,6 +424,17 @@ def test_one_weight_that_is_replaced_in_a_step_is_found():
 def test_layers_of_a_transformer_are_compared_with_their_like():
     chain = checkup.diagnose(seeded(Encoder), *contexts(), LOSS).chain
     assert chain == [f"encoder.layers.{k}.linear1" for k in range(4)]
+
+
+def test_layers_of_different_kinds_are_not_compared():
+    """Neither a last sigmoid with the ReLUs before it, nor an embedding with the logits."""
+    layers = [layer for _ in range(4) for layer in (nn.Linear(10, 10), nn.ReLU())]
+    report = checkup.diagnose(nn.Sequential(*layers, nn.Sigmoid()), *points(), LOSS)
+    assert report.chain == ["1 ReLU", "3 ReLU", "5 ReLU", "7 ReLU"]
+    apart = nn.Sequential(
+        nn.Embedding(CLASSES, 8), nn.Flatten(), nn.Dropout(), nn.Linear(24, CLASSES)
+    )
+    assert checkup.diagnose(apart, *contexts(), LOSS).chain == []
 
 
 def test_running_statistics_that_do_not_fit_are_found():
@@ -448,6 +536,38 @@ def test_an_input_that_is_not_finite_is_told():
     x[3, 4] = math.inf
     report = checkup.diagnose(seeded(lambda: plain(10, CLASSES)), x, y, LOSS)
     assert found(report) == {"the input is not finite"}
+
+
+@pytest.mark.parametrize(
+    "loss_fn", [lambda out, y: LOSS(out, y) * math.inf, lambda out, y: LOSS(out, y) * math.nan]
+)
+def test_a_loss_that_is_not_finite_is_told(loss_fn):
+    report = checkup.diagnose(seeded(lambda: plain(10, CLASSES)), *points(), loss_fn)
+    assert found(report) == {"the loss is not finite"}
+
+
+def test_a_gradient_that_is_not_finite_is_told_with_its_place():
+    class Root(nn.Module):
+        def forward(self, x):
+            return (x - x.detach()).abs().sqrt()  # at 0 its slope is infinite
+
+    model = seeded(lambda: nn.Sequential(nn.Linear(10, 10), Root(), nn.Linear(10, CLASSES)))
+    (finding,) = checkup.diagnose(model, *points(), LOSS).findings
+    assert (finding.what, finding.where) == ("a gradient is not finite", "0 Linear")
+
+
+def test_one_score_for_each_example_is_no_error():
+    """A loss that takes no classes: the labels are whole numbers, and there is one score each."""
+    x, y = points()
+
+    class Scores(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).squeeze(1)
+
+    report = checkup.diagnose(
+        Scores(10, 1), x, y % 2, lambda out, y: F.binary_cross_entropy_with_logits(out, y.float())
+    )
+    assert report.findings == []
 
 
 @pytest.mark.parametrize("model", [None, 3, [], [nn.Tanh()], lambda x: x])

@@ -143,7 +143,12 @@ def test_a_name_defined_in_two_modules_is_refused(fingerprint_with, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("source", "counts"), [("import sweep\nsweep.many(1)", True), ("1", False)]
+    ("source", "counts"),
+    [
+        ("import sweep\nsweep.many(1)", True),
+        ("from sweep import many\nmany(1)", True),
+        ("1", False),
+    ],
 )
 def test_a_tool_counts_for_the_lessons_that_import_it(fingerprint_with, tmp_path, source, counts):
     sweep = "LOW, HIGH = 1, 2\n\n\ndef many(x):\n    return helpers.used(x) + HIGH\n"
@@ -151,4 +156,24 @@ def test_a_tool_counts_for_the_lessons_that_import_it(fingerprint_with, tmp_path
     before = fingerprint_with(HELPERS, source)
     assert (fingerprint_with(HELPERS.replace("x + LIMIT", "x - LIMIT"), source) != before) is counts
     (tmp_path / "sweep.py").write_text(sweep.replace("1, 2", "1, 3"))
+    assert (fingerprint_with(HELPERS, source) != before) is counts
+
+
+@pytest.mark.parametrize(
+    ("source", "counts"),
+    [
+        ("from exercises import clinic\nclinic.board()", True),
+        ("from exercises.examination import examine", True),
+        ("import exercises", False),
+    ],
+)
+def test_the_clinic_counts_for_the_lessons_that_import_it(
+    fingerprint_with, tmp_path, source, counts
+):
+    (tmp_path / "exercises").mkdir()
+    for module in ("clinic", "diagnoses", "examination"):
+        (tmp_path / "exercises" / f"{module}.py").write_text("helpers.used(1)")
+    before = fingerprint_with(HELPERS, source)
+    assert (fingerprint_with(HELPERS.replace("x + LIMIT", "x - LIMIT"), source) != before) is counts
+    (tmp_path / "exercises" / "diagnoses.py").write_text("helpers.used(2)")
     assert (fingerprint_with(HELPERS, source) != before) is counts

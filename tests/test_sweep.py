@@ -98,6 +98,13 @@ def test_an_interruption_keeps_what_was_learned(monkeypatch, capsys):
     assert "You stopped the sweep" in capsys.readouterr().out
 
 
+class Leaky(helpers.Tanh):
+    """A nonlinearity that learns."""
+
+    def parameters(self):
+        return [torch.ones(1, requires_grad=True)]
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
@@ -107,6 +114,7 @@ def test_an_interruption_keeps_what_was_learned(monkeypatch, capsys):
         ({"lr": "fast"}, "learning rate 'fast'"),
         ({"depth": 0}, "depth is 0"),
         ({"width": "wide"}, "setting 1, "),
+        ({"nonlinearity": Leaky}, "setting 1: Leaky has parameters, and cannot be stacked"),
     ],
 )
 def test_a_bad_setting_is_named(setting, said):
@@ -117,3 +125,15 @@ def test_a_bad_setting_is_named(setting, said):
 def test_without_steps_there_is_nothing_to_train():
     with pytest.raises(ValueError, match="steps is 0"):
         sweep.train_many([{}], 0, *examples())
+
+
+def test_without_settings_there_is_nothing_to_train():
+    with pytest.raises(ValueError, match="there are no settings"):
+        sweep.train_many([], 1, *examples())
+
+
+def test_the_networks_share_nothing_afterwards():
+    first, second = sweep.train_many([{"width": 10}] * 2, 3, *examples())
+    pieces = [id(layer) for run in (first, second) for layer in run.network.layers]
+    assert len(set(pieces)) == len(pieces)
+    assert not any(hasattr(layer, "out") for layer in first.network.layers)  # nor a stack's output

@@ -139,10 +139,7 @@ def short_copy(folder, extra_cells=()):
     kept_out = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "tests", "tools")
     shutil.copytree(lessons.ROOT, folder, ignore=kept_out, dirs_exist_ok=True)
     for path in sorted((folder / "notebooks").glob("*.ipynb")):
-        notebook = lessons.read(path)
-        for cell in lessons.code_cells(notebook):
-            cell.source = lessons.with_short_training(cell.source)
-            cell.outputs, cell.execution_count = [], None
+        notebook = lessons.with_short_trainings(path)
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(NOTE))
         for source in (*extra_cells, f"print('{DONE}')"):
             notebook.cells.append(nbformat.v4.new_code_cell(source))

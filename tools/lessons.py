@@ -17,13 +17,10 @@ sys.path.insert(0, str(ROOT))
 import data  # noqa: E402
 import story  # noqa: E402
 
-SHARED = (
-    "helpers",
-    "data",
-    "panels",
-    "story",
-)  # what all lessons import, directly or through helpers
-TOOLS = ("checkup", "sweep")  # what some of them import
+# What all lessons import, directly or through helpers; what some of them import; and what makes the clinic's outputs.
+SHARED = ("helpers", "data", "panels", "story")
+TOOLS = ("checkup", "sweep")
+CLINIC = ("exercises.clinic", "exercises.examination", "exercises.diagnoses")
 MODULES = (*SHARED, *TOOLS)
 
 README = ROOT / "README.md"
@@ -33,6 +30,35 @@ CHECK_TAG = "nbval-check-output"
 # How a lesson says how long it trains. Tests make it shorter.
 TRAINING = re.compile(r"^STEPS = ([\d_]+)$", re.M)
 SHORT_TRAINING = 300  # steps at most
+COUNTS_STEPS = (
+    "02",
+)  # lessons that fail if a training does not get somewhere in its number of steps
+# What trains by the helper: its last loss is repeated, since pictures count on one for each step.
+SHORTER = f"""
+import functools
+import inspect
+
+from exercises import examination
+
+
+def with_fewer_steps(train):
+    signature = inspect.signature(train)
+
+    @functools.wraps(train)
+    def train_less(*arguments, **named):
+        given = signature.bind(*arguments, **named).arguments
+        steps, given["steps"] = given["steps"], min(given["steps"], {SHORT_TRAINING})
+        if given.get("record"):  # it may wait for a step
+            given["steps"] = steps
+        losses = train(**given)
+        return losses + losses[-1:] * (steps - len(losses))
+
+    return train_less
+
+
+helpers.train = with_fewer_steps(helpers.train)
+examination.STEPS = {SHORT_TRAINING}
+"""
 
 
 def lesson_paths(start=""):
@@ -67,9 +93,22 @@ def markdown_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "markdown"]
 
 
-def with_short_training(source):
-    """The source of a code cell in which `STEPS` is a tenth, and SHORT_TRAINING at most."""
-    return TRAINING.sub(lambda line: f"STEPS = {min(SHORT_TRAINING, int(line[1]) // 10)}", source)
+def with_short_trainings(path):
+    """The lesson at `path`, without outputs, with trainings that are short.
+
+    STEPS is a tenth, and SHORT_TRAINING at most. In most lessons a cell behind the first one limits what trains by a
+    helper, and the clinic.
+    """
+    notebook = read(path)
+    for cell in code_cells(notebook):
+        cell.source = TRAINING.sub(
+            lambda line: f"STEPS = {min(SHORT_TRAINING, int(line[1]) // 10)}", cell.source
+        )
+        cell.outputs, cell.execution_count = [], None
+    if not path.name.startswith(COUNTS_STEPS):
+        setup = notebook.cells.index(code_cells(notebook)[0])
+        notebook.cells.insert(setup + 1, nbformat.v4.new_code_cell(SHORTER))
+    return notebook
 
 
 def output_text(cell):
@@ -149,9 +188,13 @@ def fingerprint(notebook):
 
     Of helpers.py and the modules behind it only the definitions count that the lesson uses, directly or through
     others, and of those not the docstrings: so a new helper, or a better sentence, does not make every lesson old.
+    Of the clinic, for the lessons that import from it, all counts.
     """
     sources = [cell.source for cell in code_cells(notebook)]
-    used = {name for source in sources for name in _used_of_modules(ast.parse(source))}
+    imported = {name for source in sources for name in _imported(ast.parse(source))}
+    clinic = [_text_of(module) for module in CLINIC if imported & set(CLINIC)]
+    trees = [ast.parse(text) for text in [*sources, *clinic]]
+    used = {name for tree in trees for name in _used_of_modules(tree)}
     pins = [
         line
         for line in (ROOT / "requirements.txt").read_text().splitlines()
@@ -159,9 +202,23 @@ def fingerprint(notebook):
     ]
     names = hashlib.sha256(data.NAMES_FILE.read_bytes()).hexdigest()
     style = (ROOT / "lessons.mplstyle").read_text()
-    tools = [tool for tool in TOOLS if any(f"import {tool}" in source for source in sources)]
-    parts = [*sources, *_reached_sources(used, [*SHARED, *tools]), *pins, names, style]
+    tools = [tool for tool in TOOLS if tool in imported]
+    parts = [*sources, *_reached_sources(used, [*SHARED, *tools]), *clinic, *pins, names, style]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _text_of(module):
+    return (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+
+
+def _imported(tree):
+    """The modules that are imported, with dots, and what is imported from them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _used_of_modules(tree):
@@ -179,7 +236,7 @@ def _definitions(modules):
     """All top-level definitions of the modules: a dict from a name to its syntax tree and its module's text."""
     found = {}
     for module in modules:
-        text = (ROOT / f"{module}.py").read_text(encoding="utf-8")
+        text = _text_of(module)
         for node in ast.parse(text).body:
             names = []
             if isinstance(node, ast.FunctionDef | ast.ClassDef):

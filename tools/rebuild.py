@@ -31,6 +31,8 @@ def execute(notebook):
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
+        iopub_timeout=60,  # an output that comes late is waited for
+        raise_on_iopub_timeout=True,
         resources={"metadata": {"path": str(lessons.story.LESSONS_FOLDER)}},
     )
     start = time.perf_counter()
