@@ -78,6 +78,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def listens(port):
+    """Whether somebody listens on this port of localhost."""
+    try:
+        socket.create_connection(("localhost", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def running_lab(root, log, wait=60):
     """JupyterLab with the settings of `make lab`, for the series in the folder `root`; log: a file for what it says.
@@ -102,7 +111,7 @@ def running_lab(root, log, wait=60):
         )
     try:
         deadline = time.monotonic() + wait
-        while "is running at" not in log.read_text():
+        while not listens(port):  # its log says so a little too early
             if server.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
             time.sleep(0.1)
