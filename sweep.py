@@ -133,7 +133,7 @@ def step(stack, X, Y, rates):
         p.grad = None
     losses.sum().backward()  # no network's numbers are in another one's loss: each gets its own gradient
     for p in stack.parameters():
-        p.data -= rates * p.grad
+        p.data -= p.grad.mul_(rates)
     return losses.detach()
 
 
