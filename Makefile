@@ -18,7 +18,7 @@ READY := $(VENV)/ready
 
 # JupyterLab refuses to start for root. In a container root is often the only user there is.
 ifeq ($(shell id -u),0)
-LAB_FLAGS += --allow-root
+override LAB_FLAGS += --allow-root
 endif
 
 .PHONY: help lab test bench lint format rebuild clean

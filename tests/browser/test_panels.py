@@ -164,6 +164,18 @@ def test_a_guess_is_committed_by_keyboard(opened):
         )
 
 
+RIGHT_EDGES = """image => [image, image.closest('.jp-OutputArea-output')].map(
+    element => element.getBoundingClientRect().right
+)"""
+
+
+def test_its_pictures_fit_the_page(opened):
+    """Beside JupyterLab's list of files, in a window that is 1,400 pixels wide."""
+    for _, picture, _, _ in each_panel(opened):
+        right, limit = picture.evaluate(RIGHT_EDGES)
+        assert right <= limit, f"{right - limit:.0f} pixels are cut off"
+
+
 def test_its_pictures_have_words_with_numbers(opened):
     for _, picture, words, _ in each_panel(opened):
         assert re.search(r"\d", picture.get_attribute("alt"))
