@@ -350,8 +350,8 @@ def saturation(call):
     """The share of outputs near an end of the range; None if the module has no range with two ends to saturate at."""
     if not isinstance(call.module, SQUASHERS) or isinstance(call.module, RECTIFIERS):
         return None
-    low, high = {nn.Tanh: (-1, 1), nn.Sigmoid: (0, 1)}.get(type(call.module), (None, None))
-    if low is None:
+    low, high = (0, 1) if isinstance(call.module, nn.Sigmoid) else (-1, 1)
+    if isinstance(call.module, nn.Hardtanh):
         low, high = call.module.min_val, call.module.max_val
     values = (2 * call.values - low - high) / (high - low)
     return (values.abs() > helpers.SATURATED).float().mean().item()

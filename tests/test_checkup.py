@@ -246,9 +246,14 @@ def test_sparse_gradients_are_measured():
     assert rows[0].std > 0
 
 
+class OwnTanh(nn.Tanh):
+    """A kind of its own."""
+
+
 @pytest.mark.parametrize(
     ("bend", "share"),
     [
+        (OwnTanh(), 0.75),
         (nn.ReLU6(), None),  # of which 0 and 6 are the ends, and nothing is wrong with 0
         (nn.Hardtanh(-2, 2), 0.5),
         (nn.Tanh(), 0.75),
