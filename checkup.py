@@ -19,7 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import helpers
+from lessonkit.diagnostics import SATURATED, USUAL_RATIO, measure
+from lessonkit.layers import MLP, BatchNorm1d, Linear, Tanh, to_torch
+from lessonkit.pictures import plot_histograms
 
 # When a measurement becomes a finding. Lesson 10 counts the false alarms and the misses that these give.
 ABOVE_IGNORANCE = 0.5  # nats of a first loss above ln(classes); logits of std 1 cost that much
@@ -105,7 +107,7 @@ class Report:
         xlabels = ("output", "gradient of the output", "gradient of the weight")
         for ax, (rows, title), xlabel in zip(axes[:3], pictures, xlabels, strict=True):
             if rows:
-                helpers.plot_histograms(ax, [shortly(row) for row in spread(rows, most)])
+                plot_histograms(ax, [shortly(row) for row in spread(rows, most)])
                 ax.set_yscale("log")
                 low, high = ax.get_ylim()
                 ax.set_ylim(bottom=min(low, high / 100))  # so that two powers of ten are labelled
@@ -115,7 +117,7 @@ class Report:
         ratios = list(self.updates.values()) or [row.ratio for row in self.weights if row.ratio]
         axes[3].plot(range(1, len(ratios) + 1), ratios, "o")
         if self.updates:
-            axes[3].axhline(helpers.USUAL_RATIO, color="black", linestyle="--")
+            axes[3].axhline(USUAL_RATIO, color="black", linestyle="--")
         if any(ratio > 0 for ratio in ratios):
             axes[3].set_yscale("log")
         what = "Updates" if self.updates else "Gradients"
@@ -229,16 +231,16 @@ def unchanged(model):
 
 
 def as_module(model):
-    """The nn.Module itself; or one with a copy of what a network of this series holds: helpers.MLP, or its layers."""
+    """The nn.Module itself; or one with a copy of what a network of this series holds: MLP, or its layers."""
     if isinstance(model, nn.Module):
         return model
-    if isinstance(model, helpers.MLP):
-        return helpers.to_torch(model)
-    layers = (helpers.Linear, helpers.BatchNorm1d, helpers.Tanh)
+    if isinstance(model, MLP):
+        return to_torch(model)
+    layers = (Linear, BatchNorm1d, Tanh)
     if isinstance(model, list | tuple) and model and all(isinstance(one, layers) for one in model):
         network = SimpleNamespace(C=torch.zeros(1, 1), layers=model, training=model[0].training)
-        return nn.Sequential(*helpers.to_torch(network)[2:])  # without embedding and Flatten
-    wanted = "an nn.Module, a helpers.MLP or a list of its layers"
+        return nn.Sequential(*to_torch(network)[2:])  # without embedding and Flatten
+    wanted = "an nn.Module, a MLP or a list of its layers"
     raise TypeError(f"diagnose needs {wanted}, and got {type(model).__name__}.")
 
 
@@ -354,7 +356,7 @@ def saturation(call):
     if isinstance(call.module, nn.Hardtanh):
         low, high = call.module.min_val, call.module.max_val
     values = (2 * call.values - low - high) / (high - low)
-    return (values.abs() > helpers.SATURATED).float().mean().item()
+    return (values.abs() > SATURATED).float().mean().item()
 
 
 def fill(report, calls, parameters, gradients, lr):
@@ -363,9 +365,9 @@ def fill(report, calls, parameters, gradients, lr):
     for call in calls:
         if call.values.numel() < 2:
             continue
-        report.outputs.append(helpers.measure(call.label, call.values, saturation=saturation(call)))
+        report.outputs.append(measure(call.label, call.values, saturation=saturation(call)))
         if call.gradient is not None and call.gradient.isfinite().all():
-            report.gradients.append(helpers.measure(call.label, call.gradient))
+            report.gradients.append(measure(call.label, call.gradient))
     for name, gradient in gradients.items():
         if gradient is None or gradient.ndim < 2 or gradient.numel() < 2:
             continue
@@ -374,7 +376,7 @@ def fill(report, calls, parameters, gradients, lr):
             report.notes.append(f"the gradient of {name} is not finite")
             continue
         ratio = values.std().item() / weight if weight else None
-        report.weights.append(helpers.measure(name, values, ratio=ratio))
+        report.weights.append(measure(name, values, ratio=ratio))
         if lr is not None and ratio is not None:
             report.updates[name] = lr * ratio
 
@@ -559,7 +561,7 @@ def speed(report, lr):
     median = sorted(report.updates.values())[len(report.updates) // 2]
     fastest = max(report.updates, key=report.updates.get)
     most = report.updates[fastest]
-    said = f"The median weight moves by {median:.2g} of itself in a step; {helpers.USUAL_RATIO:g} is usual."
+    said = f"The median weight moves by {median:.2g} of itself in a step; {USUAL_RATIO:g} is usual."
     if median < SMALL_UPDATE:
         yield Finding("small updates", f"lr {lr:g}", said, "07")
     elif median > LARGE_UPDATE or most > LARGEST_UPDATE:

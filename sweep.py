@@ -1,6 +1,6 @@
 """A sweep: many settings of the deep network, trained at once.
 
-    runs = sweep.train_many([{"gain": 1.0}, {"gain": 5 / 3, "lr": 0.2}], 1_000, X, Y)
+    runs = sweep.train_many([{"gain": 1.0}, {"gain": 5 / 3, "lr": 0.2}], 1_000, X, Y, symbols)
     runs[1].losses, runs[1].network
 
 A training step of one small network is mostly the overhead of its operations. K networks of one shape, stacked into
@@ -15,13 +15,18 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-import helpers
+from lessonkit.interrupts import progress, stoppable
+from lessonkit.layers import MLP, BatchNorm1d, Linear
+from lessonkit.training import SEED, Losses
 
 LARGEST_STACK = 16  # networks; in a larger stack, each costs as much
 BATCH_SIZE = 32  # examples, as in helpers.train
-LR = 0.1
+OWN = {
+    "lr": 0.1,
+    "seed": SEED,
+}  # what a setting may have beside the network's options, and what it is otherwise
 
-_parameters = inspect.signature(helpers.MLP).parameters.values()
+_parameters = inspect.signature(MLP).parameters.values()
 OPTIONS = [option.name for option in _parameters if option.kind is option.KEYWORD_ONLY]
 
 
@@ -29,86 +34,86 @@ OPTIONS = [option.name for option in _parameters if option.kind is option.KEYWOR
 class Run:
     """One setting, the loss of each of its training steps, and the network that came of it.
 
-    losses: (steps,), in nats; nan or inf from where the training has blown up. network: a helpers.MLP.
+    losses: as of helpers.train, in nats; nan or inf from where the training has blown up. network: a helpers.MLP.
     """
 
     setting: dict
-    losses: torch.Tensor
-    network: helpers.MLP
+    losses: Losses
+    network: MLP
 
 
-def train_many(settings, steps, X, Y, seed=helpers.SEED):
+def train_many(settings, steps, X, Y, symbols):
     """Train one network for each setting, as `helpers.train` would one by one. Returns a Run for each, in their order.
 
-    settings: a list of dicts, each with keyword arguments of helpers.MLP and, if it is not to be LR, with "lr", the
-    learning rate. X, Y: contexts, (N, block_size), and the next characters, (N,). seed: of each network's own
-    generator, which draws its weights and then its minibatches: so nothing but the settings makes a difference.
+    settings: a list of dicts, each with keyword arguments of helpers.MLP; and with "lr", the learning rate, and
+    "seed", if these are not to be those of OWN. The seed is that of the network's own generator, which draws its
+    weights and then its minibatches: so nothing but the setting makes a difference.
+    X, Y: contexts, (N, block_size), and the next characters, (N,). symbols: of the vocabulary.
 
     Networks of one shape are trained together, up to LARGEST_STACK of them. One that blows up does not touch the
     others. An interruption ends the training; all that was learned by then is in the runs.
 
-    Raises ValueError if there are no settings, if steps is below 1, and, naming the setting, for one that is no dict,
-    has an unknown name, or cannot be drawn or stacked.
+    Raises ValueError if there are no settings or examples, if steps is below 1, and, naming the setting, for one that
+    is no dict, has an unknown name, or cannot be drawn or stacked.
     """
     if not settings:
         raise ValueError("there are no settings: give a list of dicts, such as [dict(gain=1.0)].")
+    if len(X) == 0:
+        raise ValueError("there are no examples to train on.")
     if steps < 1:
         raise ValueError(f"steps is {steps}; it must be 1 or more.")
-    generators = [torch.Generator().manual_seed(seed) for _ in settings]
-    networks = [
-        draw(place, *pair) for place, pair in enumerate(zip(settings, generators, strict=True))
-    ]
-    losses = [torch.empty(0) for _ in settings]
-    stacks = stacks_of(networks)
-    try:
-        with helpers.progress(steps * len(stacks)) as bar:
-            for places in stacks:
-                rates = torch.tensor([settings[place].get("lr", LR) for place in places])
-                stack, kept = Stack([networks[place] for place in places]), []
-                try:
-                    for _ in range(steps):
-                        batch = torch.randint(
-                            0, len(X), (BATCH_SIZE,), generator=generators[places[0]]
-                        )
-                        kept.append(step(stack, X[batch], Y[batch], rates[:, None, None]))
-                        bar.update()
-                finally:
-                    stack.unstack()
-                    if kept:
-                        for place, some in zip(places, torch.stack(kept, 1), strict=True):
-                            losses[place] = some
-    except KeyboardInterrupt:
-        print("You stopped the sweep. What was learned so far is kept: go on with the next cell.")
+    plants = [draw(place, setting, symbols) for place, setting in enumerate(settings)]
+    stacks = stacks_of([network for network, _ in plants])
+    losses = [[] for _ in settings]
+    with stoppable():
+        bar = progress(steps * len(stacks))
+        todo = iter(bar)
+        for places in stacks:
+            stack = Stack([plants[place][0] for place in places])
+            lrs = torch.tensor([{**OWN, **settings[place]}["lr"] for place in places])
+            draw_batches = Batches([plants[place][1] for place in places], len(X))
+            try:
+                for _ in zip(range(steps), todo, strict=False):
+                    batch = draw_batches()  # (K, N)
+                    found = step(stack, X[batch], Y[batch], lrs[:, None, None])
+                    for place, loss in zip(places, found.tolist(), strict=True):
+                        losses[place].append(loss)
+            finally:
+                stack.unstack()
     print(
         f"{len(settings)} networks, trained together in groups: {len(stacks)}; steps: {max(map(len, losses)):,}"
     )
-    return [Run(*parts) for parts in zip(settings, losses, networks, strict=True)]
+    return [
+        Run(setting, Losses(some, steps), network)
+        for setting, some, (network, _) in zip(settings, losses, plants, strict=True)
+    ]
 
 
-def draw(place, setting, generator):
-    """The network of the setting at this place of the list. Raises ValueError that names it."""
+def draw(place, setting, symbols):
+    """The network of the setting at this place of the list, and its generator. Raises ValueError that names it."""
     if not isinstance(setting, dict):
         raise ValueError(
             f"setting {place} is {setting!r}; it must be a dict, such as dict(gain=1.0)."
         )
-    options = {name: value for name, value in setting.items() if name != "lr"}
+    options = {name: value for name, value in setting.items() if name not in OWN}
+    own = {**OWN, **setting}
     if unknown := options.keys() - set(OPTIONS):
-        known = ", ".join([*OPTIONS, "lr"])
+        known = ", ".join([*OPTIONS, *OWN])
         raise ValueError(f"setting {place} has {sorted(unknown)[0]!r}; what can be set is {known}.")
-    lr = setting.get("lr", LR)
-    if not isinstance(lr, int | float) or not 0 < lr < math.inf:
+    if not isinstance(own["lr"], int | float) or not 0 < own["lr"] < math.inf:
         raise ValueError(
-            f"setting {place} has the learning rate {lr!r}; it must be a positive number."
+            f"setting {place} has the learning rate {own['lr']!r}; it must be a positive number."
         )
     try:
-        network = helpers.MLP(generator, **options)
+        generator = torch.Generator().manual_seed(own["seed"])
+        network = MLP(generator, symbols, **options)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"setting {place}, {setting}: {error}") from error
     for layer in network.layers:
         if type(layer) not in STACKED and layer.parameters():
             kind = type(layer).__name__
             raise ValueError(f"setting {place}: {kind} has parameters, and cannot be stacked.")
-    return network
+    return network, generator
 
 
 def stacks_of(networks):
@@ -124,16 +129,39 @@ def stacks_of(networks):
     ]
 
 
-def step(stack, X, Y, rates):
-    """One step of gradient descent for each network of a stack. rates: (K, 1, 1). Returns their losses, (K,)."""
+class Batches:
+    """Draws the minibatches of K networks of one shape: (K, BATCH_SIZE) places among the `count` examples.
+
+    Generators in the same state, that is of the same seed, draw the same: only one of them does it.
+    """
+
+    def __init__(self, generators, count):
+        states = [bytes(generator.get_state().numpy()) for generator in generators]
+        first = {state: place for place, state in reversed(list(enumerate(states)))}
+        self.generators = [generators[place] for place in first.values()]
+        row = {state: number for number, state in enumerate(first)}
+        self.rows = torch.tensor([row[state] for state in states])
+        self.count = count
+
+    def __call__(self):
+        shape = (BATCH_SIZE,)
+        drawn = [torch.randint(0, self.count, shape, generator=g) for g in self.generators]
+        return torch.stack(drawn)[self.rows]
+
+
+def step(stack, X, Y, lrs):
+    """One step of gradient descent for each network of a stack. Returns their losses, (K,).
+
+    X: (K, N, block_size), Y: (K, N), lrs: (K, 1, 1).
+    """
     logits = stack(X)  # (K, N, symbols)
-    each = F.cross_entropy(logits.flatten(0, 1), Y.repeat(len(logits)), reduction="none")
+    each = F.cross_entropy(logits.flatten(0, 1), Y.flatten(), reduction="none")
     losses = each.view(len(logits), -1).mean(1)
     for p in stack.parameters():
         p.grad = None
     losses.sum().backward()  # no network's numbers are in another one's loss: each gets its own gradient
     for p in stack.parameters():
-        p.data -= p.grad.mul_(rates)
+        p.data -= p.grad.mul_(lrs)
     return losses.detach()
 
 
@@ -193,11 +221,11 @@ class StackedBatchNorm1d:
             layer.running_mean, layer.running_var = means[k].clone(), variances[k].clone()
 
 
-STACKED = {helpers.Linear: StackedLinear, helpers.BatchNorm1d: StackedBatchNorm1d}
+STACKED = {Linear: StackedLinear, BatchNorm1d: StackedBatchNorm1d}
 
 
 class Stack:
-    """K networks of one shape as one: contexts X, (N, block_size), to logits, (K, N, symbols).
+    """K networks of one shape as one: contexts X, (K, N, block_size), to logits, (K, N, symbols).
 
     networks: K of helpers.MLP that differ in their numbers alone. `unstack` puts the numbers back into them.
     """
@@ -212,10 +240,9 @@ class Stack:
 
     def __call__(self, X):
         K, symbols, size = self.C.shape
-        rows = (
-            X.flatten() + symbols * torch.arange(K)[:, None]
-        )  # in C as one table, (K * symbols, 10)
-        x = F.embedding(rows, self.C.view(-1, size)).view(K, len(X), -1)
+        # In C as one table, (K * symbols, 10), each network's rows stand behind those of the one before.
+        rows = X + symbols * torch.arange(K)[:, None, None]
+        x = F.embedding(rows, self.C.view(-1, size)).flatten(2)
         for layer in self.layers:
             x = layer(x)
         return x

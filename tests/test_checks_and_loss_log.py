@@ -5,10 +5,10 @@ import math
 
 import nbformat
 import pytest
+import story
 import torch
 
 import helpers
-import story
 
 ROW = {"initial": 27.9, "train": 2.1, "dev": 2.2, "steps": story.TRAINING_STEPS}
 

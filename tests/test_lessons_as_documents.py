@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import lessons
 import pytest
-
 import story
 
 PATHS = lessons.lesson_paths()

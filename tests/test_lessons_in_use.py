@@ -11,10 +11,9 @@ import threading
 import lessons
 import nbformat
 import pytest
+import story
 from matplotlib.image import imread
 from nbclient import NotebookClient
-
-import story
 
 
 def client(notebook, folder=story.LESSONS_FOLDER):

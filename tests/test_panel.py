@@ -5,11 +5,11 @@ import io
 
 import ipywidgets as widgets
 import matplotlib.image
+import panels
 import pytest
 from matplotlib.figure import Figure
 
 import helpers
-import panels
 
 
 def draw(figure):

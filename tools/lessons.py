@@ -14,11 +14,14 @@ import nbformat
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import data  # noqa: E402
-import story  # noqa: E402
+from lessonkit import data, story  # noqa: E402
+from lessonkit.ledger import METADATA  # noqa: E402
 
 # What all lessons import, directly or through helpers; what some of them import; and what makes the clinic's outputs.
-SHARED = ("helpers", "data", "panels", "story")
+SHARED = (
+    "helpers",
+    *(f"lessonkit.{path.stem}" for path in sorted((ROOT / "lessonkit").glob("[a-z]*.py"))),
+)
 TOOLS = ("checkup", "sweep")
 CLINIC = ("exercises.clinic", "exercises.examination", "exercises.diagnoses")
 MODULES = (*SHARED, *TOOLS)
@@ -118,6 +121,16 @@ def output_text(cell):
         for output in cell.outputs
     ]
     return "\n".join(texts)
+
+
+def ledger(notebook):
+    """The claims of a notebook's ledger as data, in order: dicts with claim, text, low, high, measured, mark."""
+    return [
+        claim
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+        for claim in output.get("metadata", {}).get(METADATA, [])
+    ]
 
 
 def pictures(cell):

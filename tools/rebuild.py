@@ -24,8 +24,11 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PEAK_MEMORY = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 
 
-def execute(notebook):
-    """Execute the notebook in place from a fresh kernel; return (seconds, peak memory of the kernel in MiB)."""
+def execute(notebook, env=None):
+    """Execute the notebook in place from a fresh kernel; return (seconds, peak memory of the kernel in MiB).
+
+    env: the kernel's environment, if it is not to be this process's.
+    """
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -36,7 +39,7 @@ def execute(notebook):
         resources={"metadata": {"path": str(lessons.story.LESSONS_FOLDER)}},
     )
     start = time.perf_counter()
-    with client.setup_kernel():
+    with client.setup_kernel(env=env or os.environ):
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
         return time.perf_counter() - start, _peak_memory(client)
@@ -106,7 +109,12 @@ def refresh_shared_parts():
 
 
 def main(starts):
-    """Rebuild the lessons that are named by their starts, or all of them, then the README. Returns the exit status."""
+    """Rebuild the lessons that are named by their starts, or all of them, then the README. Returns the exit status.
+
+    With "alone" among the starts, the README and the links between lessons stay as they are.
+    """
+    alone = "alone" in starts
+    starts = [start for start in starts if start != "alone"]
     paths = [path for start in starts or [""] for path in lessons.lesson_paths(start)]
     if not paths:
         print(f"no lesson in {lessons.story.LESSONS_FOLDER} starts with {' or '.join(starts)}")
@@ -117,7 +125,8 @@ def main(starts):
         except CellExecutionError as error:
             print(f"{Path(path).name} was not saved: a cell raised.\n{error}")
             return 1
-    refresh_shared_parts()
+    if not alone:
+        refresh_shared_parts()
     return 0
 
 

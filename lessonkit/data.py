@@ -5,11 +5,14 @@ Lessons reach these as `helpers.load_names` and so on. Bad input raises an error
 
 import random
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-NAMES_FILE = Path(__file__).resolve().parent / "names.txt"
+from lessonkit import ROOT
+
+NAMES_FILE = ROOT / "names.txt"
 END = "."  # starts and ends every name; always number 0 of the vocabulary
 
 
@@ -110,3 +113,26 @@ def split_names(names, seed=42):
     random.Random(seed).shuffle(names)
     first, second = int(0.8 * len(names)), int(0.9 * len(names))
     return names[:first], names[first:second], names[second:]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a lesson starts from. train, dev, test: (X, Y) each, as of `build_dataset`. names: in the file's order."""
+
+    names: list
+    stoi: dict
+    itos: dict
+    train: tuple
+    dev: tuple
+    test: tuple
+
+
+def load_splits(path=NAMES_FILE, block_size=3):
+    """Read the names, number their characters, and build the examples of the three splits, in one go: a Splits.
+
+    Raises what `load_names` raises.
+    """
+    names = load_names(path)
+    stoi, itos = build_vocabulary(names)
+    splits = [build_dataset(part, stoi, block_size) for part in split_names(names)]
+    return Splits(names, stoi, itos, *splits)

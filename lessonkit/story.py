@@ -8,7 +8,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-LESSONS_FOLDER = Path(__file__).resolve().parent / "notebooks"
+from lessonkit import ROOT
+
+LESSONS_FOLDER = ROOT / "notebooks"
 TRAINING_STEPS = 200_000  # of each network in the log
 LOG_MIME = "application/vnd.lesson.loss-log+json"
 

@@ -1,0 +1,142 @@
+"""Find out how far each claim's number moves between arithmetics: the ledgers of the lessons, run under each of them.
+
+    python tools/spread.py [START ...]      only the lessons whose file name starts with one of these, e.g. 07
+
+Torch and MKL choose their kernels by the processor, and add up in another order with each. The environment
+makes them choose as on another one. For each lesson tests/spread/ gets a table of its claims, with the smallest and the
+largest value that was seen. What was seen before, here or on another machine, counts as long as the lesson's code is
+the same. A test holds every band against these tables.
+"""
+
+import csv
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import lessons
+import nbformat
+import rebuild
+
+FOLDER = lessons.ROOT / "tests" / "spread"
+COLUMNS = ("claim", "smallest", "largest", "runs")
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Which kernels torch (ATEN_CPU_CAPABILITY) and MKL (MKL_CBWR) use, None for the processor's own; threads."""
+
+    aten: str | None = None
+    mkl: str | None = None
+    threads: int = 1
+
+    def __str__(self):
+        return f"torch {self.aten or 'own'}, MKL {self.mkl or 'own'}, threads {self.threads}"
+
+    @property
+    def environment(self):
+        asked = {"ATEN_CPU_CAPABILITY": self.aten, "MKL_CBWR": self.mkl}
+        kept = {name: value for name, value in os.environ.items() if name not in asked}
+        return kept | {name: value for name, value in asked.items() if value}
+
+    def runs_here(self):
+        """Whether this processor has the kernels: torch says what it has taken."""
+        if self.aten is None:
+            return True
+        ask = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+        answer = subprocess.run(
+            [sys.executable, "-c", ask], env=self.environment, capture_output=True, text=True
+        )
+        return answer.stdout.strip().lower() == self.aten
+
+
+ARITHMETICS = (
+    Arithmetic(),
+    Arithmetic("default", "COMPATIBLE"),
+    Arithmetic("avx2", "AVX2"),
+    Arithmetic("avx512", "AVX512"),
+    Arithmetic("avx2", "COMPATIBLE"),
+    Arithmetic(threads=2),
+)
+
+
+def claims_under(path, arithmetic):
+    """Run a lesson under this arithmetic: a dict from the words of each claim to what was measured."""
+    notebook = lessons.read(path)
+    if arithmetic.threads > 1:
+        setup = notebook.cells.index(lessons.code_cells(notebook)[0])
+        threads = f"import torch\n\ntorch.set_num_threads({arithmetic.threads})"
+        notebook.cells.insert(setup + 1, nbformat.v4.new_code_cell(threads))
+    rebuild.execute(notebook, env=arithmetic.environment)
+    return {claim["claim"]: claim["measured"] for claim in lessons.ledger(notebook)}
+
+
+def table_of(path):
+    """Where the table of a lesson stands."""
+    return FOLDER / f"{path.stem}.csv"
+
+
+def read_table(path):
+    """A lesson's table: its code's fingerprint and {claim: (smallest, largest, runs)}; (None, {}) if there is none."""
+    table = table_of(path)
+    if not table.is_file():
+        return None, {}
+    with table.open(encoding="utf-8", newline="") as lines:
+        fingerprint = next(lines).removeprefix("# code ").strip()
+        rows = {
+            row["claim"]: (float(row["smallest"]), float(row["largest"]), int(row["runs"]))
+            for row in csv.DictReader(lines)
+        }
+    return fingerprint, rows
+
+
+def widen(path, found):
+    """Add what was found in one run to the lesson's table."""
+    now = lessons.fingerprint(lessons.read(path))
+    fingerprint, rows = read_table(path)
+    seen = rows if fingerprint == now else {}
+    lines = []
+    for claim, measured in found.items():
+        value = float(measured)
+        if value != value:
+            raise ValueError(f"{claim!r} was not measured: nan")
+        smallest, largest, runs = seen.get(claim, (value, value, 0))
+        lines.append((claim, min(smallest, value), max(largest, value), runs + 1))
+    FOLDER.mkdir(exist_ok=True)
+    with table_of(path).open("w", encoding="utf-8", newline="") as file:
+        file.write(f"# code {now}\n")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([COLUMNS, *lines])
+
+
+def main(starts):
+    """Run the lessons named by their starts, or all, under all arithmetics that run here. Returns the exit status."""
+    paths = [path for start in starts or [""] for path in lessons.lesson_paths(start)]
+    here = [arithmetic for arithmetic in ARITHMETICS if arithmetic.runs_here()]
+    for missing in set(ARITHMETICS) - set(here):
+        print(f"not on this processor: {missing}")
+    failed = 0
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        runs = {
+            pool.submit(claims_under, path, arithmetic): (path, arithmetic)
+            for arithmetic in here
+            for path in paths
+        }
+        for run in as_completed(runs):
+            path, arithmetic = runs[run]
+            try:
+                widen(path, run.result())
+                print(f"{path.stem}: {arithmetic}", flush=True)
+            except (
+                Exception
+            ) as error:  # one lesson that breaks under one arithmetic is told; the others go on
+                failed += 1
+                print(f"{path.stem}: {arithmetic}: {type(error).__name__}: {error}", flush=True)
+    return min(failed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
