@@ -18,10 +18,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 for name in ("ATEN_CPU_CAPABILITY", "MKL_CBWR"):
     os.environ.pop(name, None)  # they are set for each run
 
-import lessons
-import nbformat
-import rebuild
-import torch
+import lessons  # noqa: E402
+import nbformat  # noqa: E402
+import rebuild  # noqa: E402
+import torch  # noqa: E402
 
 FOLDER = lessons.ROOT / "tests" / "spread"
 CAPABILITIES = ("default", "avx2", "avx512")
