@@ -37,8 +37,8 @@ class BatchNorm1d:
     """Normalize each column of x, (N, dim), then scale by weight and shift by bias; as torch.nn.BatchNorm1d.
 
     In training by the batch's own mean and variance (over N), which also move the running ones (with the variance
-    over N - 1) by the share `momentum`; else by the running ones. weight and bias are gamma and beta of Ioffe and
-    Szegedy 2015, arXiv 1502.03167, algorithm 1.
+    over N - 1) by the share `momentum`; else by the running ones. An empty batch has no mean: it moves nothing, and
+    gives (0, dim). weight and bias are gamma and beta of Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1.
 
     Raises ValueError if x is not (N, dim), and in training if N is 1: a single example has no spread.
     """
@@ -54,11 +54,10 @@ class BatchNorm1d:
         if x.ndim != 2 or x.shape[1] != dim:
             raise ValueError(f"BatchNorm1d({dim}) needs (N, {dim}), and got {tuple(x.shape)}.")
         mean, var = self.running_mean, self.running_var
-        if self.training:
+        if self.training and len(x) > 0:
             if len(x) == 1:
                 raise ValueError("BatchNorm1d in training needs 2 examples or more, and got 1.")
             mean, var = x.mean(0), x.var(0, correction=0)
-        if self.training and len(x) > 0:  # no examples have no mean
             with torch.no_grad():
                 self.running_mean = torch.lerp(self.running_mean, mean, self.momentum)
                 self.running_var = torch.lerp(self.running_var, x.var(0), self.momentum)
