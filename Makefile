@@ -3,7 +3,7 @@
 #   PYTHON=...      the interpreter that makes the environment (3.11 is the one that is tested)
 #   PIP_FLAGS=...   more flags for pip, e.g. to choose another torch build (see the README)
 #   LAB_FLAGS=...   more flags for JupyterLab, e.g. --no-browser
-#   LESSON=03       with `make rebuild`: only the lessons whose file name starts so
+#   LESSON=03       with `make test`, `make rebuild`, `make spread`: only this lesson
 #   BENCH=panels    with `make bench`: only this part (panels, steps or lessons)
 
 PYTHON    ?= $(shell command -v python3.11 || command -v python3 || command -v python)
@@ -21,13 +21,18 @@ ifeq ($(shell id -u),0)
 override LAB_FLAGS += --allow-root
 endif
 
-.PHONY: help lab test bench lint format rebuild clean
+# Two processes are enough for the lessons, and more than four only wait for the slowest.
+WORKERS := -n auto --maxprocesses=4 --dist loadfile
+
+.PHONY: help lab test unit bench lint format rebuild spread clean
 
 help:
 	@echo "make lab       open the lessons in JupyterLab (on this machine only, with a token)"
-	@echo "make test      lint, unit tests, and every lesson executed from a fresh kernel"
+	@echo "make test      lint, unit tests, and every lesson executed from a fresh kernel (LESSON=03 for one)"
+	@echo "make unit      lint, and the tests that need neither a kernel nor a browser: under a minute"
 	@echo "make bench     measure panels, training steps and lessons on this machine, and renew the README's table"
 	@echo "make rebuild   execute the lessons again and save them with their outputs (LESSON=03 for one)"
+	@echo "make spread    measure how far the claims' numbers move between arithmetics (LESSON=03 for one)"
 	@echo "make format    format helpers, tests and lessons"
 	@echo "make clean     remove the virtual environment and the caches"
 
@@ -35,7 +40,10 @@ lab: $(READY)
 	$(BIN)/jupyter lab --config=jupyter_lab_config.py $(LAB_FLAGS)
 
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS) $(if $(LESSON),-k $(LESSON)_)
+
+unit: $(READY) lint
+	$(BIN)/python -m pytest $(WORKERS) tests/unit
 
 lint: $(READY)
 	$(BIN)/ruff check --quiet .
@@ -51,8 +59,11 @@ bench: $(READY)
 rebuild: $(READY)
 	$(BIN)/python tools/rebuild.py $(LESSON)
 
+spread: $(READY)
+	$(BIN)/python tools/spread.py $(LESSON)
+
 clean:
-	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__
+	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__ */*/__pycache__
 
 # The stamp is newer than both files exactly when the environment was made from them as they are now.
 $(READY): requirements.txt constraints.txt

@@ -1,26 +1,49 @@
-"""Settings for the whole test run: one torch thread a process, what stays together, and the time of each lesson."""
+"""Settings for the whole test run: one torch thread a process, a home of its own, what stays together, times."""
 
 import os
 import re
+import shutil
+import tempfile
 from collections import defaultdict
+from pathlib import Path
 
-from xdist.scheduler import LoadFileScheduling
+import pytest
+
+ROOT = Path(__file__).resolve().parent
+HOME = "SERIES_TEST_HOME"  # marks the process that has made it, and tells the workers where it is
 
 # Two kernels with two threads each slow each other down several times. Kernels inherit this.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
-class LessonScheduling(LoadFileScheduling):
-    """A file's tests stay on one worker; but each test of a whole lesson counts as a file, or they would queue up."""
+def pytest_configure(config):
+    """Give kernels, JupyterLab, Chromium and matplotlib a home that goes when the tests end; nbval its settings."""
+    config.option.nbval_sanitize_with = str(ROOT / "nbval-sanitize.cfg")
+    if HOME not in os.environ:
+        config.made_home = os.environ[HOME] = tempfile.mkdtemp(prefix="series-tests-")
+        os.environ["HOME"] = os.environ["USERPROFILE"] = os.environ[HOME]
+        for name in [*os.environ]:
+            if name.startswith(("JUPYTER", "IPYTHONDIR", "XDG_", "MPLCONFIGDIR")):
+                del os.environ[name]
 
-    def _split_scope(self, nodeid):
-        file = super()._split_scope(nodeid)
-        lesson = re.search(r"test_lessons_in_use.*\[(\d\d_\w+)\]", nodeid)
-        return f"{file}::{lesson[1]}" if lesson else file
+
+def pytest_unconfigure(config):
+    """Remove that home, in the process that has made it."""
+    if hasattr(config, "made_home"):
+        shutil.rmtree(config.made_home, ignore_errors=True)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Take the scheduler above in place of xdist's."""
+    """A file's tests stay on one worker; but each test of a whole lesson counts as a file, or they would queue up."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LessonScheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            lesson = re.search(r"test_lessons_in_use.*\[(\d\d[a-z]?_\w+)\]", nodeid)
+            return f"{file}::{lesson[1]}" if lesson else file
+
     return LessonScheduling(config, log)
 
 

@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -114,10 +114,18 @@ def panel_rows():
 # ---------------------------------------------------------------- training steps
 
 
+@cache
+def data():
+    """The names, read once."""
+    return helpers.load_splits()
+
+
 def bare_loop(X, Y, steps):
     """The lecture's arithmetic and nothing else: no progress bar, no losses kept. Returns seconds."""
     g = torch.Generator().manual_seed(helpers.SEED)
-    C, W1, b1, W2, b2 = parameters = [p.requires_grad_() for p in helpers.draw_parameters(g)]
+    C, W1, b1, W2, b2 = parameters = [
+        p.requires_grad_() for p in helpers.draw_parameters(g, len(data().stoi))
+    ]
     start = time.perf_counter()
     for step in range(steps):
         batch = torch.randint(0, len(X), (32,), generator=g)
@@ -135,18 +143,19 @@ def bare_loop(X, Y, steps):
 def lesson_loop(X, Y, steps):
     """The same by `helpers.train`, with its bar. Returns seconds."""
     g = torch.Generator().manual_seed(helpers.SEED)
-    parameters = [p.requires_grad_() for p in helpers.draw_parameters(g)]
+    parameters = [p.requires_grad_() for p in helpers.draw_parameters(g, len(data().stoi))]
     start = time.perf_counter()
-    helpers.train(lambda X: helpers.starter_logits(parameters, X), parameters, X, Y, g, steps)
+    model = partial(helpers.starter_logits, parameters)
+    helpers.train(model, X, Y, g, steps, parameters=parameters)
     return time.perf_counter() - start
 
 
 def loop_alone(X, Y, steps, **setting):
     """One network of helpers.MLP by `helpers.train`. Returns seconds."""
     g = torch.Generator().manual_seed(helpers.SEED)
-    network = helpers.MLP(g, **setting)
+    network = helpers.MLP(g, len(data().stoi), **setting)
     start = time.perf_counter()
-    helpers.train(network, network.parameters(), X, Y, g, steps, rate=lambda step: 0.1)
+    helpers.train(network, X, Y, g, steps, lr=0.1)
     return time.perf_counter() - start
 
 
@@ -154,7 +163,7 @@ def loop_at_once(X, Y, steps, **setting):
     """SETTINGS such networks, of different gains, by `sweep.train_many`. Returns seconds for one of them."""
     settings = [setting | {"gain": 0.5 + k / 8} for k in range(SETTINGS)]
     start = time.perf_counter()
-    sweep.train_many(settings, steps, X, Y)
+    sweep.train_many(settings, steps, X, Y, len(data().stoi))
     return (time.perf_counter() - start) / SETTINGS
 
 
@@ -180,8 +189,7 @@ SWEPT = {
 def step_rows():
     """The tables of training steps."""
     torch.set_num_threads(1)
-    stoi, _ = helpers.build_vocabulary(names := helpers.load_names())
-    X, Y = helpers.build_dataset(helpers.split_names(names)[0], stoi)
+    X, Y = data().train
     loops = {
         "the lecture's bare arithmetic": bare_loop,
         "`helpers.train`, as in lesson 01": lesson_loop,

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -39,6 +40,20 @@ def find_chromium():
     return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
 
 
+def at_home(folder):
+    """The environment of a program that keeps its settings, workspaces and data in this folder."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "XDG_"))
+    }
+    return kept | {
+        "HOME": str(folder),
+        "USERPROFILE": str(folder),
+        "IPYTHONDIR": f"{folder}/ipython",
+    }
+
+
 @contextmanager
 def chromium():
     """A headless Chromium, driven by Playwright. Raises FileNotFoundError if there is none on the PATH."""
@@ -47,8 +62,10 @@ def chromium():
     path = find_chromium()
     if path is None:
         raise FileNotFoundError(f"no Chromium on the PATH: none of {', '.join(CHROMIUM_NAMES)}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+    with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=CHROMIUM_FLAGS, env=at_home(home)
+        )
         try:
             yield browser
         finally:
@@ -91,6 +108,8 @@ def listens(port):
 def running_lab(root, log, wait=60):
     """JupyterLab with the settings of `make lab`, for the series in the folder `root`; log: a file for what it says.
 
+    Beside the log stands its home: a workspace of the user's would make the next `make lab` open what the tests did.
+
     Raises RuntimeError with the log if it does not answer within `wait` seconds.
     """
     port, token = free_port(), secrets.token_hex(16)
@@ -101,11 +120,13 @@ def running_lab(root, log, wait=60):
         "--ServerApp.port_retries=0",
     ]
     settings += ["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+    home = log.with_name("home")
+    home.mkdir(exist_ok=True)
     with log.open("w") as out:
         server = subprocess.Popen(
             [sys.executable, "-m", "jupyter", "lab", *settings],
             cwd=root,
-            env=os.environ | {"JUPYTER_TOKEN": token},
+            env=at_home(home) | {"JUPYTER_TOKEN": token},
             stdout=out,
             stderr=subprocess.STDOUT,
         )
