@@ -206,27 +206,22 @@ def run_all(page, lab, name, wait=600):
 
 
 def scroll_to(page, selector, number=0):
-    """Scroll until an element is on the screen (JupyterLab keeps only what is near); return its locator.
+    """Scroll an element to the upper part of the screen, and wait until it stands still; return its locator.
 
-    number: which of them, if there are several. Raises RuntimeError if the notebook has none.
+    number: which of them, if there are several. Raises Playwright's TimeoutError if the notebook has none.
     """
+    element = page.locator(selector).nth(number)
+    element.wait_for(state="attached", timeout=10_000)
     scroller = page.locator(".jp-WindowedPanel-outer").first
-    scroller.evaluate("element => element.scrollTop = 0")
-    page.wait_for_timeout(300)
-    for _ in range(400):
-        found = page.locator(selector)
-        if found.count() > number:
-            element = found.nth(number)
-            element.scroll_into_view_if_needed()
-            page.wait_for_timeout(700)
-            top, height = element.bounding_box()["y"], page.viewport_size["height"]
-            if abs(top - 0.2 * height) < 30:
-                return element
-            scroller.evaluate("(element, by) => element.scrollTop += by", top - 0.2 * height)
-        else:
-            scroller.evaluate("element => element.scrollTop += 500")
+    wanted, before = 0.2 * page.viewport_size["height"], None
+    for _ in range(50):  # what stands above gets its real height when it comes near; near the end it cannot move
+        top = element.bounding_box()["y"]
+        if before is not None and abs(top - before) < 1:
+            break
+        scroller.evaluate("(element, by) => element.scrollTop += by", top - wanted)
+        before = top
         page.wait_for_timeout(100)
-    raise RuntimeError(f"nothing in this notebook is {selector}")
+    return element
 
 
 # From now until `stop`, look at the panel in every frame that the browser draws.
