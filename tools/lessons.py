@@ -30,6 +30,7 @@ README = ROOT / "README.md"
 README_PICTURE = ROOT / "picture.png"
 PICTURE_TAG = "readme-picture"
 CHECK_TAG = "nbval-check-output"
+HIDE_TAG = "hide-input"
 # How a lesson says how long it trains. Tests make it shorter.
 TRAINING = re.compile(r"^STEPS = ([\d_]+)$", re.M)
 SHORT_TRAINING = 300  # steps at most
