@@ -4,6 +4,7 @@ import ast
 import re
 from itertools import pairwise
 
+import fingerprints
 import lessons
 import mistune
 import nbformat
@@ -111,7 +112,7 @@ def test_it_was_run_from_top_to_bottom_in_one_go(notebook):
 
 def test_its_outputs_were_made_by_its_code(notebook):
     saved = notebook.metadata.get("lesson", {}).get("fingerprint")
-    assert saved == lessons.fingerprint(notebook), (
+    assert saved == fingerprints.of(notebook), (
         "code or data changed after the outputs: `make rebuild`"
     )
 
@@ -229,7 +230,7 @@ YEARS = range(1900, 2100)
 FREE = {"heading", "link", "image", "codespan", "block_code"}
 # What is no measurement: lines about the lesson itself, and the names of lessons and exercises.
 NAMES = re.compile(
-    r"^(Time|Difficulty):.*$|\b(lessons?|exercises?) \d[\d.]*( (to|and) \d[\d.]*)?|\b0\d\b(?!\.)",
+    r"^(Time|Difficulty):.*$|\b(lessons?|exercises?) \d[\d.]*( (to|and) \d[\d.]*)?|\b0\d\b(?!\.\d)",
     re.M | re.I,
 )
 parse_markdown = mistune.create_markdown(renderer=None, plugins=["table"])

@@ -4,15 +4,16 @@ import re
 
 import lessons
 import pytest
+import readme
 
 
 def test_its_tables_are_those_of_the_lessons():
-    text = lessons.README.read_text(encoding="utf-8")
-    assert lessons.with_blocks(text, lessons.readme_blocks()) == text, "run `make rebuild`"
+    text = readme.README.read_text(encoding="utf-8")
+    assert readme.with_blocks(text, readme.blocks()) == text, "run `make rebuild`"
 
 
 def test_its_picture_is_that_of_the_lesson():
-    assert lessons.README_PICTURE.read_bytes() == lessons.readme_picture(), "run `make rebuild`"
+    assert readme.PICTURE.read_bytes() == readme.picture(), "run `make rebuild`"
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
@@ -31,4 +32,4 @@ def test_its_make_targets_exist(page):
 
 def test_a_missing_marker_is_named():
     with pytest.raises(ValueError, match="lacks a marker of the block 'lessons'"):
-        lessons.with_blocks("no markers", {"lessons": ""})
+        readme.with_blocks("no markers", {"lessons": ""})

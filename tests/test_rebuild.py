@@ -1,10 +1,15 @@
 """The rebuild: the same bytes twice, nothing lost when a cell raises, and outputs that know their code."""
 
+import re
+
+import fingerprints
 import lessons
 import nbformat
 import pytest
 import rebuild
 from nbclient.exceptions import CellExecutionError
+
+from lessonkit import story
 
 SOURCES = [
     "import matplotlib.pyplot as plt\nfrom tqdm.auto import tqdm\nimport ipywidgets",
@@ -50,130 +55,198 @@ def test_an_unknown_lesson_is_named(capsys):
     assert "starts with 99" in capsys.readouterr().out
 
 
-def test_a_broken_notebook_is_named(tmp_path):
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"cells": [], "nbformat": 4}', "\xff"])
+def test_a_broken_notebook_is_named(tmp_path, content):
     path = tmp_path / "lesson.ipynb"
-    path.write_text("{")
-    with pytest.raises(ValueError, match=r"lesson\.ipynb is not a valid notebook"):
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"lesson\.ipynb is not a valid notebook: .+"):
         lessons.read(path)
+
+
+def test_a_notebook_without_cells_is_named(tmp_path):
+    path = tmp_path / "01_lesson.ipynb"
+    write_lesson(path, [])
+    with pytest.raises(ValueError, match=r"01_lesson\.ipynb: the first cell has no title"):
+        lessons.front_matter(path)
+
+
+def test_copies_and_other_notebooks_are_no_lessons(tmp_path, monkeypatch):
+    monkeypatch.setattr(story, "LESSONS_FOLDER", tmp_path)
+    real = ["01_starter_mlp.ipynb", "01b_more.ipynb", "02_next.ipynb", "10_last.ipynb"]
+    others = ["01_starter_mlp-Copy1.ipynb", "Untitled.ipynb", "1_one.ipynb", "02_next.ipynb.draft"]
+    for name in [*real, *others]:
+        (tmp_path / name).write_text("")
+    assert [path.name for path in lessons.lesson_paths()] == real
+    assert [path.name for path in lessons.lesson_paths("02")] == ["02_next.ipynb"]
 
 
 # ---------------------------------------------------------------- fingerprints
 
-HELPERS = '''
-LIMIT = 3
+HELPERS = """
+from kit.inside import used, unused as other
+from kit import inside
+"""
+INSIDE = '''
+import torch
+from kit.more import LIMIT, inner as deeper
 
 def used(x):
     """Sentence."""
-    return inner(x)
-
-def inner(x):
-    return x + LIMIT
+    return deeper(x)
 
 def unused(x):
     return x
+
+def inner(x):
+    return -x
 '''
+MORE = """
+LIMIT = 3
+TABLE = {}
+TABLE["key"] = 1
+
+def inner(x):
+    return x + LIMIT + TABLE["key"]
+"""
+REGISTRY = """
+import functools
+
+KINDS = {}
+
+def kind(name):
+    def register(function):
+        KINDS[name] = function
+        return function
+    return register
+
+@kind("one")
+def one(x):
+    return helper(x)
+
+def helper(x):
+    return x
+
+@functools.cache
+def two(x):
+    return 2 * x
+
+for name in ("a", "b"):
+    KINDS[name] = None
+"""
 
 
 @pytest.fixture
-def fingerprint_with(tmp_path, monkeypatch):
-    """A function that gives the fingerprint of a lesson that calls `helpers.used`, for a text of helpers.py."""
+def series(tmp_path, monkeypatch):
+    """The folder of a small series, with helpers.py and the package kit behind it, in place of the real one."""
     for file in ("requirements.txt", "lessons.mplstyle"):
         (tmp_path / file).write_text((lessons.ROOT / file).read_text())
     monkeypatch.setattr(lessons, "ROOT", tmp_path)
-    for module in lessons.MODULES:
-        (tmp_path / f"{module}.py").write_text("")
+    (tmp_path / "kit").mkdir()
+    files = {"__init__": "", "inside": INSIDE, "more": MORE, "registry": REGISTRY}
+    for module, text in files.items():
+        (tmp_path / "kit" / f"{module}.py").write_text(text)
+    (tmp_path / "helpers.py").write_text(HELPERS)
+    return tmp_path
 
-    def fingerprint(text, source="helpers.used(1)"):
-        (tmp_path / "helpers.py").write_text(text)
-        return lessons.fingerprint(
-            nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-        )
 
-    return fingerprint
+def fingerprint(*sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    return fingerprints.of(nbformat.v4.new_notebook(cells=cells))
+
+
+def changes(series, file, old, new, *sources):
+    """Whether a change in a file of the series changes the fingerprint of a lesson with these cells."""
+    before = fingerprint(*sources)
+    text = (series / file).read_text()
+    assert text.count(old) == 1
+    (series / file).write_text(text.replace(old, new))
+    return fingerprint(*sources) != before
+
+
+USES = ["import helpers", "helpers.used(1)"]
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("file", "old", "new"),
     [
-        ("return inner(x)", "return 2 * inner(x)"),
-        ("x + LIMIT", "x - LIMIT"),
-        ("LIMIT = 3", "LIMIT = 4"),
+        ("kit/inside.py", "return deeper(x)", "return 2 * deeper(x)"),
+        ("kit/more.py", "return x +", "return -x +"),
+        ("kit/more.py", "LIMIT = 3", "LIMIT = 4"),
+        ("kit/more.py", '["key"] = 1', '["key"] = 2'),
+        ("kit/inside.py", "import LIMIT, inner as", "import LIMIT, LIMIT as"),
+        ("helpers.py", "import used, unused as other", "import inner as used"),
+        ("requirements.txt", "torch==2", "torch==3"),
+        ("lessons.mplstyle", "figure.dpi", "savefig.dpi"),
     ],
-    ids=["the helper", "a helper of the helper", "a constant"],
 )
-def test_a_change_that_the_lesson_reaches_changes_the_fingerprint(fingerprint_with, old, new):
-    assert fingerprint_with(HELPERS) != fingerprint_with(HELPERS.replace(old, new))
+def test_a_change_that_the_lesson_reaches_changes_the_fingerprint(series, file, old, new):
+    assert changes(series, file, old, new, *USES)
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
-    [("Sentence.", "A better sentence."), ("return x\n", "return -x\n")],
-    ids=["a docstring", "a helper that it does not use"],
+    ("file", "old", "new"),
+    [
+        ("kit/inside.py", "Sentence.", "A better sentence."),
+        ("kit/inside.py", "return x\n", "return 2 * x\n"),
+        ("kit/inside.py", "return -x", "return -2 * x"),  # of the same name as one that is reached
+        ("kit/inside.py", "import torch", "import torch, math"),
+        ("requirements.txt", "pytest==", "pytest>="),
+    ],
 )
-def test_other_changes_do_not(fingerprint_with, old, new):
-    assert fingerprint_with(HELPERS) == fingerprint_with(HELPERS.replace(old, new))
+def test_other_changes_do_not(series, file, old, new):
+    assert not changes(series, file, old, new, *USES)
 
 
-def test_the_lessons_own_code_and_the_pins_count(fingerprint_with):
-    before = fingerprint_with(HELPERS)
-    assert fingerprint_with(HELPERS, "helpers.used(2)") != before
-    pins = lessons.ROOT / "requirements.txt"
-    pins.write_text(pins.read_text().replace("torch==2", "torch==3"))
-    assert fingerprint_with(HELPERS) != before
-
-
-def test_definitions_in_the_modules_behind_helpers_count(fingerprint_with, tmp_path):
-    text = HELPERS.replace("x + LIMIT", "deeper(x)")
-    (tmp_path / "data.py").write_text("def deeper(x):\n    return x\n")
-    before = fingerprint_with(text)
-    (tmp_path / "data.py").write_text("def deeper(x):\n    return -x\n")
-    assert fingerprint_with(text) != before
-
-
-def test_a_lessons_own_name_is_not_taken_for_a_helper(fingerprint_with):
-    own = "unused = nn.unused(1)"
-    changed = HELPERS.replace("return x\n", "return -x\n")
-    assert fingerprint_with(HELPERS, own) == fingerprint_with(changed, own)
-
-
-def test_a_name_defined_in_two_modules_is_refused(fingerprint_with, tmp_path):
-    (tmp_path / "data.py").write_text("def used(x):\n    return x\n")
-    with pytest.raises(ValueError, match=r"data\.py defines 'used', as does another module"):
-        fingerprint_with(HELPERS)
+def test_the_lessons_own_code_counts(series):
+    assert fingerprint("import helpers", "helpers.used(2)") != fingerprint(*USES)
 
 
 @pytest.mark.parametrize(
     ("source", "counts"),
     [
-        ("import sweep\nsweep.many(1)", True),
-        ("from sweep import many\nmany(1)", True),
-        ("1", False),
+        ("import helpers as h\nh.other(1)", True),
+        ("from helpers import other as mine\nmine(1)", True),
+        ("import helpers\nhelpers.inside.unused(1)", True),
+        ("import kit.inside\nkit.inside.unused(1)", True),
+        ("from kit import inside\nmany = [inside.unused for _ in range(3)]", True),
+        ("import helpers\nunused = nn.unused(1)", False),
+        ("import kit.inside\nkit.inside.used(1)", False),
+        ("from torch import unused\nunused(1)", False),
     ],
 )
-def test_a_tool_counts_for_the_lessons_that_import_it(fingerprint_with, tmp_path, source, counts):
-    sweep = "LOW, HIGH = 1, 2\n\n\ndef many(x):\n    return helpers.used(x) + HIGH\n"
-    (tmp_path / "sweep.py").write_text(sweep)
-    before = fingerprint_with(HELPERS, source)
-    assert (fingerprint_with(HELPERS.replace("x + LIMIT", "x - LIMIT"), source) != before) is counts
-    (tmp_path / "sweep.py").write_text(sweep.replace("1, 2", "1, 3"))
-    assert (fingerprint_with(HELPERS, source) != before) is counts
+def test_a_name_is_followed_to_the_module_that_defines_it(series, source, counts):
+    assert changes(series, "kit/inside.py", "return x\n", "return 2 * x\n", source) is counts
 
 
 @pytest.mark.parametrize(
-    ("source", "counts"),
+    ("old", "new", "counts"),
     [
-        ("from exercises import clinic\nclinic.board()", True),
-        ("from exercises.examination import examine", True),
-        ("import exercises", False),
+        ('@kind("one")', '@kind("first")', True),
+        ("return helper(x)", "return helper(-x)", True),
+        ("return x\n", "return -x\n", True),
+        ('("a", "b")', '("a", "c")', True),
+        ("return 2 * x", "return 3 * x", False),
     ],
 )
-def test_the_clinic_counts_for_the_lessons_that_import_it(
-    fingerprint_with, tmp_path, source, counts
-):
-    (tmp_path / "exercises").mkdir()
-    for module in ("clinic", "diagnoses", "examination"):
-        (tmp_path / "exercises" / f"{module}.py").write_text("helpers.used(1)")
-    before = fingerprint_with(HELPERS, source)
-    assert (fingerprint_with(HELPERS.replace("x + LIMIT", "x - LIMIT"), source) != before) is counts
-    (tmp_path / "exercises" / "diagnoses.py").write_text("helpers.used(2)")
-    assert (fingerprint_with(HELPERS, source) != before) is counts
+def test_what_a_module_registers_when_it_is_imported_counts(series, old, new, counts):
+    source = "from kit import registry\nregistry.KINDS"
+    assert changes(series, "kit/registry.py", old, new, source) is counts
+
+
+def test_relative_imports_are_followed(series):
+    (series / "kit" / "__init__.py").write_text("from .inside import used\n")
+    (series / "kit" / "inside.py").write_text(
+        "from . import more\n\n\ndef used(x):\n    more.inner(x)\n"
+    )
+    source = "from kit import used\nused(1)"
+    assert changes(series, "kit/more.py", "return x +", "return -x +", source)
+
+
+def test_each_lesson_reaches_what_it_calls():
+    """In the real series: the setup, and for the lessons that call them the training and the loss log."""
+    for path in lessons.lesson_paths():
+        code = "\n".join(cell.source for cell in lessons.code_cells(lessons.read(path)))
+        reached = "\n".join(fingerprints.reached(code))
+        for name in ("setup", "train", "loss_log", "Panel", "MLP"):
+            if f"helpers.{name}(" in code:
+                assert re.search(rf"^(def|class) {name}\b", reached, re.M), f"{path.stem}: {name}"

@@ -22,6 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import browser
 import lessons
+import readme
 import rebuild
 import torch
 import torch.nn.functional as F
@@ -253,9 +254,9 @@ def main(chosen):
             lines.append(line)
             print(line, flush=True)
     if not chosen:
-        text = lessons.README.read_text(encoding="utf-8")
+        text = readme.README.read_text(encoding="utf-8")
         block = {"benchmark": "\n".join(lines)}
-        rebuild.save(lessons.README, lessons.with_blocks(text, block, "make bench").encode())
+        rebuild.save(readme.README, readme.with_blocks(text, block, "make bench").encode())
     return 0
 
 

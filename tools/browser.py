@@ -16,6 +16,7 @@ from pathlib import Path
 
 import lessons
 import nbformat
+import shorten
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_FLAGS = [
@@ -169,7 +170,7 @@ def short_copy(folder, extra_cells=()):
     kept_out = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "tests", "tools")
     shutil.copytree(lessons.ROOT, folder, ignore=kept_out, dirs_exist_ok=True)
     for path in sorted((folder / "notebooks").glob("*.ipynb")):
-        notebook = lessons.with_short_trainings(path)
+        notebook = shorten.with_short_trainings(path)
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(NOTE))
         for source in (*extra_cells, f"print('{DONE}')"):
             notebook.cells.append(nbformat.v4.new_code_cell(source))
@@ -214,7 +215,9 @@ def scroll_to(page, selector, number=0):
     element.wait_for(state="attached", timeout=10_000)
     scroller = page.locator(".jp-WindowedPanel-outer").first
     wanted, before = 0.2 * page.viewport_size["height"], None
-    for _ in range(50):  # what stands above gets its real height when it comes near; near the end it cannot move
+    for _ in range(
+        50
+    ):  # what stands above gets its real height when it comes near; near the end it cannot move
         top = element.bounding_box()["y"]
         if before is not None and abs(top - before) < 1:
             break

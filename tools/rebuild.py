@@ -14,8 +14,10 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import fingerprints
 import lessons
 import nbformat
+import readme
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -76,7 +78,7 @@ def normalize(notebook):
             "name": "python3",
         },
         "language_info": {"name": "python"},
-        "lesson": {"fingerprint": lessons.fingerprint(notebook)},
+        "lesson": {"fingerprint": fingerprints.of(notebook)},
     }
 
 
@@ -103,9 +105,9 @@ def refresh_shared_parts():
         linked = lessons.with_navigation(notebook, lessons.navigation(path))
         if linked != notebook:
             save(path, lessons.as_bytes(linked))
-    text = lessons.README.read_text(encoding="utf-8")
-    save(lessons.README, lessons.with_blocks(text, lessons.readme_blocks()).encode())
-    save(lessons.README_PICTURE, lessons.readme_picture())
+    text = readme.README.read_text(encoding="utf-8")
+    save(readme.README, readme.with_blocks(text, readme.blocks()).encode())
+    save(readme.PICTURE, readme.picture())
 
 
 def main(starts):

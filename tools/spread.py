@@ -18,6 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 for name in ("ATEN_CPU_CAPABILITY", "MKL_CBWR"):
     os.environ.pop(name, None)  # they are set for each run
 
+import fingerprints  # noqa: E402
 import lessons  # noqa: E402
 import nbformat  # noqa: E402
 import rebuild  # noqa: E402
@@ -93,7 +94,7 @@ def read_table(path):
 
 def widen(path, found):
     """Add what was found in one run to the lesson's table."""
-    now = lessons.fingerprint(lessons.read(path))
+    now = fingerprints.of(lessons.read(path))
     fingerprint, rows = read_table(path)
     seen = rows if fingerprint == now else {}
     lines = []

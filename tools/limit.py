@@ -1,0 +1,46 @@
+"""Trainings that end early, for tests that run whole lessons. It is imported by a cell behind the setup cell.
+
+To a lesson such a training looks like one that was interrupted: the losses of steps that were not made are nan.
+"""
+
+import functools
+import inspect
+from dataclasses import replace
+
+import clinic.examination
+import helpers
+import sweep
+from lessonkit.training import Losses
+
+TRAIN, TRAIN_MANY = helpers.train, sweep.train_many
+
+
+def trainings(most):
+    """End each training of helpers.train, of sweep.train_many and of the clinic after this many steps."""
+
+    @functools.wraps(TRAIN)
+    def train(*arguments, **named):
+        given, steps = with_fewer_steps(TRAIN, most, arguments, named)
+        return padded(TRAIN(*given.args, **given.kwargs), steps)
+
+    @functools.wraps(TRAIN_MANY)
+    def train_many(*arguments, **named):
+        given, steps = with_fewer_steps(TRAIN_MANY, most, arguments, named)
+        runs = TRAIN_MANY(*given.args, **given.kwargs)
+        return [replace(run, losses=padded(run.losses, steps)) for run in runs]
+
+    helpers.train, sweep.train_many = train, train_many
+    clinic.examination.STEPS = most
+
+
+def with_fewer_steps(function, most, arguments, named):
+    """The arguments of a call of `function` with its `steps` limited, and the steps that were asked for."""
+    given = inspect.signature(function).bind(*arguments, **named)
+    asked = given.arguments["steps"]
+    given.arguments["steps"] = min(asked, most)
+    return given, asked
+
+
+def padded(losses, steps):
+    """The same Losses, for as many steps as were asked for."""
+    return Losses(losses[: losses.done], steps)
