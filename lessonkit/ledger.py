@@ -32,10 +32,10 @@ class Claim:
         if self.low == self.high:
             return "exact"
         if self.high is None:
-            return f"at least {self.low:,.6g}"
+            return f"at least {_rounded(self.low, 6)}"
         if self.low is None:
-            return f"at most {self.high:,.6g}"
-        return f"{self.low:,.6g} to {self.high:,.6g}"
+            return f"at most {_rounded(self.high, 6)}"
+        return f"{_rounded(self.low, 6)} to {_rounded(self.high, 6)}"
 
 
 class Ledger:
@@ -60,10 +60,15 @@ class Ledger:
         """
         if any(claim.claim == words for claim in self.claims):
             raise ValueError(f"the ledger has {words!r} already: say what is different.")
-        if hasattr(measured, "item"):  # a tensor, or a number of numpy
-            measured = measured.item()
-        if not isinstance(measured, numbers.Real):
-            raise ValueError(f"{words!r}: {measured!r} is not a number.")
+        if not words.strip() or len(words.splitlines()) > 1:
+            raise ValueError(f"{words!r}: say what is claimed in words, on one line.")
+        measured, text, within, low, high = (
+            _number(words, given) for given in (measured, text, within, low, high)
+        )
+        if measured is None:
+            raise ValueError(f"{words!r}: None is not a number.")
+        if isinstance(measured, bool) and (text, within, low, high) != (None,) * 4:
+            raise ValueError(f"{words!r}: True or False needs no text and no band.")
         if within is not None:
             if text is None or low is not None or high is not None:
                 raise ValueError(f"{words!r}: `within` needs `text`, and no `low` or `high`.")
@@ -72,6 +77,8 @@ class Ledger:
             low = high = text
         if low is None and high is None and not isinstance(measured, bool):
             raise ValueError(f"{words!r} has no band, and {measured!r} is not True or False.")
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"{words!r}: the band {low} to {high} is empty.")
         if text is not None and not _inside(text, low, high):
             raise ValueError(f"{words!r}: the text's {text} lies outside the band {low} to {high}.")
         holds = measured if isinstance(measured, bool) else _inside(measured, low, high)
@@ -88,7 +95,7 @@ class Ledger:
             return (
                 "Other data: the claims hold for the names of this series, so there is no ✓ or ✗."
             )
-        if all(claim.mark == "✓" for claim in self.claims):
+        if self.claims and all(claim.mark == "✓" for claim in self.claims):
             return (
                 "What this lesson claims, and what this run has measured: all within their bands."
             )
@@ -110,8 +117,20 @@ class Ledger:
             for *cells, shown in self._rows()
         ]
         table = "\n".join([f"<p>{self._heading()}</p>", "<table>", head, *rows, "</table>"])
-        data = [asdict(claim) | {"measured": _for_json(claim.measured)} for claim in self.claims]
+        data = [
+            {field: _for_json(value) for field, value in asdict(claim).items()}
+            for claim in self.claims
+        ]
         return {"text/plain": str(self), "text/html": table}, {METADATA: data}
+
+
+def _number(words, given):
+    """A plain number, or None, from a number, a tensor of one element, or a number of numpy. Raises ValueError."""
+    if getattr(given, "size", None) == 1 or (hasattr(given, "numel") and given.numel() == 1):
+        given = given.item()
+    if given is not None and not isinstance(given, numbers.Real):
+        raise ValueError(f"{words!r}: {given!r} is not a number.")
+    return given
 
 
 def _inside(number, low, high):
@@ -122,9 +141,16 @@ def _inside(number, low, high):
 def _shown(measured):
     if isinstance(measured, bool):
         return "yes" if measured else "no"
-    return f"{measured:,}" if isinstance(measured, int) else f"{measured:,.5g}"
+    return _rounded(measured, 5)
 
 
-def _for_json(measured):
+def _rounded(number, digits):
+    """A number with this many digits, or more where it is large, so that none is shown as a power of ten."""
+    if isinstance(number, int) or 10**digits <= abs(number) < 1e15:
+        return f"{number:,.0f}"
+    return f"{number:,.{digits}g}"
+
+
+def _for_json(value):
     """JSON has no nan and no inf: they are saved as their names."""
-    return measured if math.isfinite(measured) else str(measured)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

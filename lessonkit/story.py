@@ -5,6 +5,7 @@ Lessons reach these as `helpers.loss_log` and `helpers.STORY`. Losses are in nat
 
 import json
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,20 +18,27 @@ LOG_MIME = "application/vnd.lesson.loss-log+json"
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the story: its lesson, what it changes, and the lecture's (train, validation) losses as published."""
+    """A step of the story: its lesson's file, what it changes, and the lecture's (train, validation) losses."""
 
-    lesson: str
+    file: str  # without .ipynb: a copy of the lesson beside it has another name, and does not count
     change: str
-    lecture: tuple[str, str]
+    lecture: tuple[str, str]  # as published
+
+    @property
+    def lesson(self):
+        """The lesson's number, such as "01"."""
+        return self.file[:2]
 
 
 STORY = {
-    "starter": Step("01", "starter", ("2.1245", "2.1682")),
-    "logits": Step("02", "W2 × 0.01, b2 × 0", ("2.07", "2.13")),
-    "tanh": Step("03", "and W1 × 0.2, b1 × 0.01", ("2.0356", "2.1027")),
-    "kaiming": Step("04", "and W1 × (5/3)/√30 instead", ("2.0377", "2.1070")),
-    "batchnorm": Step("05", "and BatchNorm before the tanh", ("2.0668", "2.1048")),
-    "deep": Step("08", "five hidden layers with BatchNorm", ("–", "–")),  # not published
+    "starter": Step("01_starter_mlp", "starter", ("2.1245", "2.1682")),
+    "logits": Step("02_fixing_the_initial_loss", "W2 × 0.01, b2 × 0", ("2.07", "2.13")),
+    "tanh": Step("03_fixing_the_saturated_tanh", "and W1 × 0.2, b1 × 0.01", ("2.0356", "2.1027")),
+    "kaiming": Step("04_kaiming_init", "and W1 × (5/3)/√30 instead", ("2.0377", "2.1070")),
+    "batchnorm": Step("05_batchnorm", "and BatchNorm before the tanh", ("2.0668", "2.1048")),
+    "deep": Step(
+        "08_batchnorm_revisited", "five hidden layers with BatchNorm", ("–", "–")
+    ),  # not published
 }
 
 
@@ -95,10 +103,33 @@ def loss_log(key, *, initial, train, dev, steps, folder=LESSONS_FOLDER):
 
 
 def saved_row(key, folder=LESSONS_FOLDER):
-    """The row that the lesson of this step has in its saved outputs, or None if it was not run or not saved."""
-    for path in sorted(Path(folder).glob(f"{STORY[key].lesson}_*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            for output in cell.get("outputs", []):
-                if key in output.get("data", {}).get(LOG_MIME, {}):
-                    return output["data"][LOG_MIME][key]
-    return None
+    """The row that the lesson of this step has in its saved outputs, or None if it was not run or not saved.
+
+    A notebook that cannot be read counts as not saved, with a warning that names it: an earlier lesson that is broken
+    must not keep this one from its end.
+    """
+    path = Path(folder) / f"{STORY[key].file}.ipynb"
+    if not path.exists():
+        return None
+    try:
+        outputs = _saved_outputs(path)
+    except (OSError, ValueError) as error:
+        warnings.warn(
+            f"{path} cannot be read as a notebook ({error}). Its row of the loss log is left out: put the file back "
+            f"as it was, run that lesson and save it.",
+            stacklevel=3,
+        )
+        return None
+    return next((data[key] for data in outputs if key in data), None)
+
+
+def _saved_outputs(path):
+    """The loss logs in a notebook, as data. Raises OSError or ValueError if it cannot be read."""
+    text = path.read_text(encoding="utf-8")
+    if not text.strip():
+        raise ValueError("it is empty")
+    notebook = json.loads(text)
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        raise ValueError("it has no cells")
+    outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", []))
+    return [output.get("data", {}).get(LOG_MIME, {}) for output in outputs]
