@@ -13,9 +13,12 @@ def layer_colors(count):
     return plt.get_cmap("viridis")(torch.linspace(0, 0.92, count).numpy())
 
 
-def plot_histograms(axes, rows, **labels):
-    """Draw the histograms of rows as lines, the first layer darkest. Returns the lines, for `move_histograms`."""
-    colors = layer_colors(len(rows))
+def plot_histograms(axes, rows, *, colors=None, legend=True, **labels):
+    """Draw the histograms of rows as lines. Returns the lines, for `move_histograms`.
+
+    colors: one for each row; if None, the first layer is the darkest. legend: beside the axes.
+    """
+    colors = layer_colors(len(rows)) if colors is None else colors
     lines = [
         axes.plot([], [], color=color, label=row.layer)[0]
         for row, color in zip(rows, colors, strict=True)
@@ -25,7 +28,8 @@ def plot_histograms(axes, rows, **labels):
     axes.autoscale_view()
     axes.locator_params(axis="x", nbins=5)
     axes.set(ylabel="density", **labels)
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    if legend:
+        axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return lines
 
 
@@ -36,15 +40,19 @@ def move_histograms(lines, rows):
         line.set_data(middles, [] if row is None else row.density)
 
 
-def plot_updates(axes, updates, **labels):
-    """Draw the ratios of an UpdateRatios over the steps, and a dashed line at USUAL_RATIO. Returns the lines."""
-    colors = layer_colors(len(updates.ratios))
+def plot_updates(axes, updates, *, colors=None, legend=True, **labels):
+    """Draw the ratios of an UpdateRatios over the steps, and a dashed line at USUAL_RATIO. Returns the lines.
+
+    colors: one for each weight; if None, the first is the darkest. legend: beside the axes.
+    """
+    colors = layer_colors(len(updates.ratios)) if colors is None else colors
     lines = []
     for (name, ratios), color in zip(updates.ratios.items(), colors, strict=True):
         lines += axes.plot(updates.steps, ratios, color=color, label=name)
     axes.axhline(USUAL_RATIO, color="black", linestyle="--")
     axes.set(yscale="log", xlabel="step", ylabel="std of update / of weight", **labels)
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    if legend:
+        axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return lines
 
 

@@ -52,7 +52,10 @@ def small(value):
 
 
 def said_first(chart):
-    return f"the first loss is {chart.first:.2f}, and knowing nothing costs ln 27 = 3.30"
+    return (
+        f"the first loss is {chart.first:.2f}, and knowing nothing costs "
+        f"ln {chart.symbols} = {chart.nothing_known:.2f}"
+    )
 
 
 def said_speed(chart):

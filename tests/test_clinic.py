@@ -8,9 +8,11 @@ import pytest
 import torch
 
 import helpers
-from exercises import Wrong, clinic
-from exercises.diagnoses import DIAGNOSES, small
-from exercises.examination import POSSIBLE, STEPS, Settings, changed, examine
+import clinic
+from clinic import consultation, examination
+from clinic.diagnoses import DIAGNOSES, small
+from clinic.examination import POSSIBLE, STEPS, Settings, changed, examine
+from exercises import Wrong
 
 PATIENTS = clinic.PATIENTS.items()
 IDS = [f"{number} {sick.fault}" for number, sick in PATIENTS]
