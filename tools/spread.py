@@ -14,15 +14,16 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
-os.environ["OMP_NUM_THREADS"] = "1"
-for name in ("ATEN_CPU_CAPABILITY", "MKL_CBWR"):
-    os.environ.pop(name, None)  # they are set for each run
+if __name__ == "__main__":  # a test that imports this keeps its own settings
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for name in ("ATEN_CPU_CAPABILITY", "MKL_CBWR"):
+        os.environ.pop(name, None)  # they are set for each run
 
-import fingerprints  # noqa: E402
-import lessons  # noqa: E402
-import nbformat  # noqa: E402
-import rebuild  # noqa: E402
-import torch  # noqa: E402
+import fingerprints
+import lessons
+import nbformat
+import rebuild
+import torch
 
 FOLDER = lessons.ROOT / "tests" / "spread"
 CAPABILITIES = ("default", "avx2", "avx512")
