@@ -10,7 +10,8 @@ tensors with a first dimension of size K, share it. Lesson 11 shows how, and tha
 import copy
 import inspect
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -21,10 +22,8 @@ from lessonkit.training import SEED, Losses
 
 LARGEST_STACK = 16  # networks; in a larger stack, each costs as much
 BATCH_SIZE = 32  # examples, as in helpers.train
-OWN = {
-    "lr": 0.1,
-    "seed": SEED,
-}  # what a setting may have beside the network's options, and what it is otherwise
+# What a setting may have beside the network's options, and what it is otherwise.
+OWN = {"lr": 0.1, "seed": SEED}
 
 _parameters = inspect.signature(MLP).parameters.values()
 OPTIONS = [option.name for option in _parameters if option.kind is option.KEYWORD_ONLY]
@@ -62,50 +61,48 @@ def train_many(settings, steps, X, Y, symbols):
         raise ValueError("there are no examples to train on.")
     if steps < 1:
         raise ValueError(f"steps is {steps}; it must be 1 or more.")
-    plants = [draw(place, setting, symbols) for place, setting in enumerate(settings)]
-    stacks = stacks_of([network for network, _ in plants])
-    losses = [[] for _ in settings]
+    plants = [plant(place, setting, symbols) for place, setting in enumerate(settings)]
+    stacks = stacks_of([one.network for one in plants])
     with stoppable():
-        bar = progress(steps * len(stacks))
-        todo = iter(bar)
+        todo = iter(progress(steps * len(stacks)))
         for places in stacks:
-            stack = Stack([plants[place][0] for place in places])
-            lrs = torch.tensor([{**OWN, **settings[place]}["lr"] for place in places])
-            draw_batches = Batches([plants[place][1] for place in places], len(X))
-            try:
-                for _ in zip(range(steps), todo, strict=False):
-                    batch = draw_batches()  # (K, N)
-                    found = step(stack, X[batch], Y[batch], lrs[:, None, None])
-                    for place, loss in zip(places, found.tolist(), strict=True):
-                        losses[place].append(loss)
-            finally:
-                stack.unstack()
-    print(
-        f"{len(settings)} networks, trained together in groups: {len(stacks)}; steps: {max(map(len, losses)):,}"
-    )
+            train_stack([plants[place] for place in places], islice(todo, steps), X, Y)
+    done = max(len(one.losses) for one in plants)
+    groups = f"trained together in groups: {len(stacks)}"
+    print(f"{len(settings)} networks, {groups}; steps: {done:,}")
     return [
-        Run(setting, Losses(some, steps), network)
-        for setting, some, (network, _) in zip(settings, losses, plants, strict=True)
+        Run(setting, Losses(one.losses, steps), one.network)
+        for setting, one in zip(settings, plants, strict=True)
     ]
 
 
-def draw(place, setting, symbols):
-    """The network of the setting at this place of the list, and its generator. Raises ValueError that names it."""
+@dataclass
+class Plant:
+    """A network in training: what it is trained with, and its losses so far, in nats."""
+
+    network: MLP
+    generator: torch.Generator
+    lr: float
+    losses: list = field(default_factory=list)
+
+
+def plant(place, setting, symbols):
+    """The Plant of the setting at this place of the list. Raises ValueError that names it."""
     if not isinstance(setting, dict):
         raise ValueError(
             f"setting {place} is {setting!r}; it must be a dict, such as dict(gain=1.0)."
         )
-    options = {name: value for name, value in setting.items() if name not in OWN}
-    own = {**OWN, **setting}
+    options = OWN | setting
+    lr, seed = options.pop("lr"), options.pop("seed")
     if unknown := options.keys() - set(OPTIONS):
         known = ", ".join([*OPTIONS, *OWN])
         raise ValueError(f"setting {place} has {sorted(unknown)[0]!r}; what can be set is {known}.")
-    if not isinstance(own["lr"], int | float) or not 0 < own["lr"] < math.inf:
+    if not isinstance(lr, int | float) or not 0 < lr < math.inf:
         raise ValueError(
-            f"setting {place} has the learning rate {own['lr']!r}; it must be a positive number."
+            f"setting {place} has the learning rate {lr!r}; it must be a positive number."
         )
     try:
-        generator = torch.Generator().manual_seed(own["seed"])
+        generator = torch.Generator().manual_seed(seed)
         network = MLP(generator, symbols, **options)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"setting {place}, {setting}: {error}") from error
@@ -113,7 +110,7 @@ def draw(place, setting, symbols):
         if type(layer) not in STACKED and layer.parameters():
             kind = type(layer).__name__
             raise ValueError(f"setting {place}: {kind} has parameters, and cannot be stacked.")
-    return network, generator
+    return Plant(network, generator, lr)
 
 
 def stacks_of(networks):
@@ -127,6 +124,24 @@ def stacks_of(networks):
         for places in shapes.values()
         for start in range(0, len(places), LARGEST_STACK)
     ]
+
+
+def train_stack(plants, todo, X, Y):
+    """Train networks of one shape together, a step for each item of `todo`.
+
+    An interruption is passed on when what was learned by then is in the networks.
+    """
+    stack = Stack([one.network for one in plants])
+    lrs = torch.tensor([one.lr for one in plants])[:, None, None]
+    draw = Batches([one.generator for one in plants], len(X))
+    try:
+        for _ in todo:
+            batch = draw()  # (K, N)
+            losses = step(stack, X[batch], Y[batch], lrs)
+            for one, loss in zip(plants, losses.tolist(), strict=True):
+                one.losses.append(loss)
+    finally:
+        stack.unstack()
 
 
 class Batches:

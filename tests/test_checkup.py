@@ -43,7 +43,7 @@ def pictures(count=32, classes=10):
 
 def series_network(**options):
     options = {"gain": 5 / 3, "last_scale": 0.1} | options
-    return helpers.MLP(torch.Generator().manual_seed(helpers.SEED), **options)
+    return helpers.MLP(torch.Generator().manual_seed(helpers.SEED), CLASSES, **options)
 
 
 def seeded(build):
