@@ -10,10 +10,13 @@ import io
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
+import numpy as np
 from IPython import get_ipython
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
+
+STILL = "A still picture. To move the sliders, run this cell in JupyterLab with ipywidgets."
 
 
 def describe_figures():
@@ -31,7 +34,8 @@ def describe_figures():
         return
 
     def described_picture(figure):
-        return picture(figure), {"alt": description(figure)}
+        png = picture(figure)
+        return png and (png, {"alt": description(figure)})  # an empty figure has no picture
 
     described_picture.described = True
     formatter.for_type(Figure, described_picture)
@@ -59,8 +63,8 @@ class Panel:
     figsize: inches, at 100 pixels an inch.
 
     The figure is laid out and its fixed parts are drawn once; a move draws only lines, patches, images and texts.
-    When update raises, the panel shows the error and raises it; the picture stays as it was. Without a kernel
-    the output is an ordinary picture.
+    When update raises, the panel shows the error and raises it; the picture stays as it was. Where sliders cannot be
+    shown, for want of a kernel or of ipywidgets, the output is an ordinary picture, and a line under it says so.
     """
 
     def __init__(self, draw, figsize=(8, 3.2), **controls):
@@ -74,17 +78,21 @@ class Panel:
         self._picture = widgets.HTML()
         self._words = widgets.HTML(layout={"min_height": "3em"})
         self.box = widgets.VBox([*controls.values(), self._picture, self._words])
+        self._freeze()
+        self.show(**self.settings())
+        for control in controls.values():
+            control.observe(self._on_move, "value")
+
+    def _freeze(self):
+        """Lay the figure out for the present settings, and draw once what never moves."""
         self.update(**self.settings())
-        self.canvas.draw()  # lays the figure out
+        self.canvas.draw()  # lays it out
         self.figure.set_layout_engine("none")
         self._moving = [artist for axes in self.figure.axes for artist in _moving_artists(axes)]
         for artist in self._moving:
             artist.set_animated(True)
         self.canvas.draw()
         self._fixed = self.canvas.copy_from_bbox(self.figure.bbox)
-        self.show(**self.settings())
-        for control in controls.values():
-            control.observe(self._on_move, "value")
 
     def settings(self):
         """The values of the controls, by name."""
@@ -96,9 +104,7 @@ class Panel:
         self.canvas.restore_region(self._fixed)
         for artist in self._moving:
             artist.axes.draw_artist(artist)
-        png = io.BytesIO()
-        imsave(png, self.canvas.buffer_rgba(), format="png", pil_kwargs={"compress_level": 1})
-        self.png = base64.b64encode(png.getvalue()).decode()
+        self.png = _png(self.canvas.buffer_rgba(), compress_level=1)
         self.words = words
         width, height = self.canvas.get_width_height()
         self._picture.value = (
@@ -121,10 +127,27 @@ class Panel:
             raise
 
     def _repr_mimebundle_(self, **kwargs):
-        # JupyterLab shows the widget; the web, nbconvert and print show the picture.
+        # A front end with a widget manager shows the widget, any other the picture, which says what is missing.
         bundle = self.box._repr_mimebundle_(**kwargs)
-        bundle |= {"text/plain": self.words, "image/png": self.png}
-        return bundle, {"image/png": {"alt": self.words}}
+        still = np.vstack([self.canvas.buffer_rgba(), _line_of_text(STILL, self.figure)])
+        bundle |= {"text/plain": f"{self.words}\n{STILL}", "image/png": _png(still)}
+        return bundle, {"image/png": {"alt": f"{self.words} {STILL}"}}
+
+
+def _png(pixels, **options):
+    """Pixels, (height, width, 4), as a PNG in base64."""
+    file = io.BytesIO()
+    imsave(file, pixels, format="png", pil_kwargs=options)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _line_of_text(text, figure):
+    """A line in small grey letters, as wide as the figure, as pixels of shape (height, width, 4)."""
+    line = Figure((figure.get_figwidth(), 0.25), dpi=figure.dpi, layout="none")
+    canvas = FigureCanvasAgg(line)
+    line.text(0.01, 0.5, text, size=9, style="italic", color="0.4", va="center")
+    canvas.draw()
+    return canvas.buffer_rgba()
 
 
 def _moving_artists(axes):
@@ -203,7 +226,9 @@ class Guess:
         print(words + ".")
 
     def _repr_mimebundle_(self, **kwargs):
-        # Without a kernel there is no slider: the question stands alone.
-        words = f"*Guess first: {self.question}?* (In JupyterLab a slider stands here.)"
+        # Without a kernel or a widget manager there is no slider: the question stands alone.
+        words = (
+            f"*Guess first: {self.question}?* (In JupyterLab with ipywidgets a slider stands here.)"
+        )
         bundle = self.box._repr_mimebundle_(**kwargs)
         return bundle | {"text/plain": words, "text/markdown": words}

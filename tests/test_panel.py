@@ -2,14 +2,19 @@
 
 import base64
 import io
+from types import SimpleNamespace
 
 import ipywidgets as widgets
 import matplotlib.image
-import panels
+import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
+from IPython.core.pylabtools import select_figure_formats
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import helpers
+from lessonkit import panels
 
 
 def draw(figure):
@@ -77,12 +82,40 @@ def test_an_error_at_the_start_is_the_cells_own():
         helpers.Panel(draw, slope=widgets.IntSlider(7, max=10))
 
 
-def test_without_a_kernel_it_is_a_picture(panel):
+def test_without_a_widget_manager_it_is_a_picture_that_says_what_is_missing(panel):
+    panel.controls["slope"].value = 4
     bundle, metadata = panel._repr_mimebundle_()
-    assert bundle["image/png"] == panel.png
-    assert metadata["image/png"]["alt"] == panel.words
-    assert bundle["text/plain"] == panel.words
-    assert "application/vnd.jupyter.widget-view+json" in bundle
+    still = matplotlib.image.imread(io.BytesIO(base64.b64decode(bundle["image/png"])))
+    assert still.shape == (345, 800, 4)
+    assert (still[:320] == pixels(panel)).all()
+    line = still[320:, :, :3]
+    assert 0.02 < (line < 0.9).any(2).mean() < 0.5  # there are letters
+    assert (line[:, -10:] == 1).all()  # and they end before the edge
+    assert metadata["image/png"]["alt"] == f"{panel.words} {panels.STILL}"
+    assert bundle["text/plain"] == f"{panel.words}\n{panels.STILL}"
+    assert "JupyterLab with ipywidgets" in panels.STILL
+
+
+def test_with_a_widget_manager_nothing_says_that_it_is_missing(panel):
+    bundle, _ = panel._repr_mimebundle_()
+    view = bundle["application/vnd.jupyter.widget-view+json"]
+    assert view["model_id"] == panel.box.model_id
+    shown = [child.value for child in panel.box.children if isinstance(child, widgets.HTML)]
+    assert not any(panels.STILL in words for words in shown)
+    assert panel.png in shown[0]
+
+
+def test_the_still_picture_is_the_same_each_time(panel):
+    first, second = (panel._repr_mimebundle_()[0]["image/png"] for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("width", [6, 8, 12])
+def test_the_line_under_it_fits_panels_of_any_width(width):
+    line = np.asarray(panels._line_of_text(panels.STILL, Figure((width, 3), dpi=100)))
+    assert line.shape == (25, 100 * width, 4)
+    assert (line[:, -10:, :3] == 255).all()
+    assert (line[[0, -1], :, :3] == 255).all()
 
 
 def test_the_static_twin_shows_each_setting(capsys, monkeypatch):
@@ -111,3 +144,32 @@ def test_a_figure_is_described_by_its_titles_and_axes():
         "A picture. Loss falls: loss, nats over step. All names: count. values over letter."
     )
     assert panels.description(Figure()) == "A picture."
+
+
+@pytest.fixture
+def shell(monkeypatch):
+    """The part of a notebook's shell that shows figures as PNG, with their words."""
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    select_figure_formats(shell, {"png"})
+    monkeypatch.setattr(panels, "get_ipython", lambda: shell)
+    monkeypatch.setattr(panels.plt, "show", lambda: None)
+    panels.describe_figures()
+    panels.describe_figures()  # as when the setup cell is run twice
+    return shell
+
+
+def test_a_figure_is_shown_with_its_words(shell):
+    figure = Figure()
+    figure.subplots().set_title("Loss falls")
+    FigureCanvasAgg(figure)
+    data, metadata = shell.display_formatter.format(figure)
+    assert "image/png" in data
+    assert metadata["image/png"]["alt"] == "A picture. Loss falls."
+
+
+def test_an_empty_figure_has_no_picture_and_no_warning(shell):
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    data, metadata = shell.display_formatter.format(figure)  # warnings are errors here
+    assert "image/png" not in data
+    assert "image/png" not in metadata
