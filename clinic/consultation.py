@@ -14,6 +14,8 @@ from clinic.examination import Settings, changed, examine
 from clinic.patients import PATIENTS
 from exercises import Wrong
 
+INTERRUPTED = "This examination has no result yet: run the cell again."
+
 
 def show(**changes):
     """Show the chart of a healthy network, or of one that differs from it in these settings. Returns nothing."""
@@ -21,6 +23,9 @@ def show(**changes):
         chart = examine(changed(Settings(), changes))
     except Wrong as wrong:
         print(f"This network cannot be built: {wrong}")
+        return
+    if not chart.complete:
+        print(INTERRUPTED)
         return
     said = ", ".join(f"{name} = {short(value)}" for name, value in changes.items())
     show_picture(png(draw_chart(chart, said or "A healthy network")), in_words(chart))
@@ -111,6 +116,9 @@ class Consultation:
         return "".join(parts)
 
     def _ipython_display_(self):
+        if not self.chart.complete:
+            print(INTERRUPTED)
+            return
         title = f"Patient {self.patient}"
         show_picture(png(draw_chart(self.chart, title)), in_words(self.chart))
         words = "*What is wrong? (In JupyterLab a list of diagnoses stands here.)*"
@@ -149,6 +157,9 @@ def _treat(patient, untouched, treatment):
         raise Wrong("a treatment is one setting with its new value, as in `lr=0.05`.")
     ((name, value),) = treatment.items()
     before, after = chart(patient), examine(changed(sick.settings, treatment))
+    if not (before.complete and after.complete):
+        print(INTERRUPTED)
+        return
     said = f"{name}={short(value)}"
     figure = Figure((12, 5.2), layout="constrained")
     rows = figure.subfigures(2, 1)

@@ -100,11 +100,11 @@ def batchnorm_sign(chart):
 
 @diagnosis("hot", "the output layer starts too hot", "02")
 def _(chart):
-    """A network that is sure of wrong answers: a first loss far above ln 27, then a hockey stick; large gradients
-    that come back from the output layer."""
+    """A network that is sure of wrong answers: a first loss far above that of knowing nothing, then a hockey stick;
+    large gradients that come back from the output layer."""
     back = chart.gradients[-1].std
     return [
-        (chart.first > 5, said_first(chart)),
+        (chart.first > chart.nothing_known + 1.7, said_first(chart)),
         (
             back > 0.01,
             f"picture 2: the last layer's gradients have std {small(back)} (healthy: 0.0003)",
@@ -144,7 +144,11 @@ def _(chart):
     """Updates far above the dashed line, and a loss that jumps and stays high, although the start was healthy."""
     return [
         (chart.speed > 0.015, said_speed(chart)),
-        (chart.late > 3, f"the loss starts at {chart.first:.2f} and ends at {chart.late:.2f}"),
+        (
+            chart.late > chart.letters_alone,
+            f"the loss starts at {chart.first:.2f} and ends at {chart.late:.2f} (knowing no more than how often "
+            f"each letter comes: {chart.letters_alone:.2f})",
+        ),
     ]
 
 
@@ -235,8 +239,9 @@ def _(chart):
 def _(chart):
     """The values of a healthy network everywhere."""
     low = min(chart.speeds)
+    enough = chart.letters_alone - 0.17
     return [
-        (chart.first < 3.5, said_first(chart)),
+        (chart.first < chart.nothing_known + 0.2, said_first(chart)),
         (0.25 < chart.stds[-1] < 1.5, said_stds(chart)),
         (
             max(chart.ends) < 0.5,
@@ -247,8 +252,11 @@ def _(chart):
             low > 3e-4,
             f"picture 4: the slowest hidden layer changes by {small(low)} of its size in a step",
         ),
-        (chart.dev < 2.65, f"record: the dev loss is {chart.dev:.2f} (healthy: below 2.65)"),
-        (chart.train - chart.late < 0.1, said_gap(chart)),
+        (
+            chart.dev < enough,
+            f"record: the dev loss is {chart.dev:.2f} (healthy: below {enough:.2f})",
+        ),
+        (not chart.settings.batchnorm or chart.train - chart.late < 0.1, said_gap(chart)),
         (chart.difference < 0.01, said_company(chart)),
         (chart.still < 60, said_still(chart)),
         (max(chart.stuck) < 0.05, said_stuck(chart)),

@@ -84,7 +84,8 @@ class Chart:
     """What was measured of one network.
 
     outputs, gradients, weights: a helpers.Row for each layer or weight at step 0. updates: the helpers.UpdateRatios of
-    the training. symbols: of the vocabulary. normed: units in front of a BatchNorm.
+    the training. symbols: of the vocabulary. letters_alone: as of the function of this name. normed: units in front of
+    a BatchNorm.
 
     At the end: train, dev, in nats; apart and together: the loss of the same 320 dev examples in batches of 8 and in
     one; difference: how far the loss of one of them differs, on average; still: parameters that training moved by
@@ -101,6 +102,7 @@ class Chart:
     weights: list
     updates: helpers.UpdateRatios
     symbols: int
+    letters_alone: float
     parameters: int
     normed: int
     train: float
@@ -231,6 +233,7 @@ def measure(settings):
         helpers.weight_rows(start.weights),
         updates,
         symbols,
+        letters_alone(),
         parameters=sum(p.numel() for p in network.parameters()),
         normed=sum(
             len(layer.bias) for layer in start.layers if isinstance(layer, helpers.BatchNorm1d)
