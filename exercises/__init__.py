@@ -13,11 +13,15 @@ Lessons find this package as they find helpers.py: it stands beside it.
 import importlib
 import math
 import numbers
+from pathlib import Path
 
 import torch
 
 CHECKERS = {}  # by the exercise's number, such as "2.1"
-LESSONS = range(1, 9)
+LESSONS = sorted(
+    int(path.stem.removeprefix("lesson_"))
+    for path in Path(__file__).parent.glob("lesson_[0-9][0-9].py")
+)
 
 
 class Wrong(Exception):
@@ -111,6 +115,17 @@ def close(measured, expected, within):
     """Whether two numbers, or all numbers of two tensors, differ by at most `within`."""
     difference = torch.as_tensor(measured).double() - torch.as_tensor(expected).double()
     return difference.abs().max().item() <= within
+
+
+def recognize(result, usual, within, *, relative=False, start=""):
+    """Raise Wrong if the result, a number or a tensor, is what one of the usual mistakes produces.
+
+    usual: pairs of what the mistake produces and the message, of which the first that fits counts. within: the
+    difference that is none; relative: as a share of what is produced. start: stands before the message.
+    """
+    for produced, message in usual:
+        if close(result, produced, within * abs(float(produced)) if relative else within):
+            raise Wrong(start + message)
 
 
 def described(value):

@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from exercises import Wrong, as_number, call, close, described, exercise
+from exercises import Wrong, as_number, call, close, described, exercise, recognize
 
 
 @exercise("1.1")
@@ -48,9 +48,7 @@ def probability_of_a_name(answer):
             "one symbol too many. The dots before the name are given; which of them is drawn?",
         ),
     ]
-    for produced, message in usual:
-        if close(p, produced, 0.005 * abs(produced)):
-            raise Wrong(message)
+    recognize(p, usual, 0.005, relative=True)
     if not 0 < p < 1:
         raise Wrong(f"{p:g} is no probability: that of a name lies between 0 and 1.")
     if not close(p, math.exp(-14), 0.01 * math.exp(-14)):
@@ -189,26 +187,25 @@ def careful_loss(answer):
         if isinstance(result, torch.Tensor) and tuple(result.shape) == (rows,):
             raise Wrong("one loss for each example; asked is the one number that training uses.")
         loss, right = as_number(result, "the loss"), F.cross_entropy(logits, targets).item()
-        of_right = (torch.arange(rows), targets)
-        p = F.softmax(logits, dim=1)[of_right]
-        usual = {
-            "the right size and the wrong sign: can a loss be below 0?": -right,
-            "that is the sum over the examples. Then a large batch is always worse than a small one.": rows
-            * right,
-            "the logarithm of the mean p. Mean first, or logarithm first?": -p.mean().log().item(),
-            "the right loss in bits. Which logarithm is it in this series?": right / math.log(2),
-            "softmax goes along the examples there. Whose probabilities add up to 1?": -logits.log_softmax(
-                0
-            )[of_right]
-            .mean()
-            .item(),
-            "divided by the sum of all rows. Whose probabilities add up to 1?": -(
-                (logits - logits.flatten().logsumexp(0))[of_right].mean().item()
+        places = (torch.arange(rows), targets)
+        p_right = F.softmax(logits, dim=1)[places]
+        over_examples = F.log_softmax(logits, dim=0)[places]
+        over_all = logits[places] - logits.flatten().logsumexp(0)
+        usual = [
+            (-right, "the right size and the wrong sign: can a loss be below 0?"),
+            (
+                rows * right,
+                "that is the sum over the examples. Then a large batch is always worse than a small one.",
             ),
-        }
-        for message, produced in usual.items():
-            if close(loss, produced, 1e-3):
-                raise Wrong(f"even for small logits: {message}")
+            (-p_right.mean().log(), "the logarithm of the mean p. Mean first, or logarithm first?"),
+            (right / math.log(2), "the right loss in bits. Which logarithm is it in this series?"),
+            (
+                -over_examples.mean(),
+                "softmax goes along the examples there. Whose probabilities add up to 1?",
+            ),
+            (-over_all.mean(), "divided by the sum of all rows. Whose probabilities add up to 1?"),
+        ]
+        recognize(loss, usual, 1e-3, start="even for small logits: ")
         if not close(loss, right, 1e-3):
             raise Wrong(
                 f"{loss:.4f} for {rows} rows of small logits, where `cross_entropy` gives {right:.4f}."

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from exercises import Wrong, as_number, call, close, described, exercise
+from exercises import Wrong, as_number, call, close, described, exercise, recognize
 
 
 @exercise("2.1")
@@ -13,27 +13,29 @@ def expected_loss(answer):
     for symbols, together in ((27, 2), (10, 3), (4, 5), (27, 1)):
         loss = as_number(call(answer, symbols, together), "the loss")
         classes = symbols**together
-        shown = f"{loss:.3f} for {symbols} symbols, {together} at a time"
-        if close(loss, -math.log(classes), 1e-5):
-            raise Wrong("the size is right and the sign is not: can a loss be below 0?")
-        if close(loss, math.log2(classes), 1e-5):
-            raise Wrong(
-                "that is the right number in bits. In which logarithm are the losses of this series?"
-            )
-        if close(loss, 1 / classes, 1e-6):
-            raise Wrong(
-                "that is the probability of the right answer, and it is right. Which loss does it cost?"
-            )
         if close(loss, math.log(classes), 1e-5):
             continue
-        if close(loss, math.log(symbols * together), 1e-5):
-            raise Wrong(
-                f"{shown}: a logarithm is right. How many pairs can be made of 3 symbols: 6, or more?"
-            )
-        if close(loss, math.log(symbols), 1e-5):
-            raise Wrong(
-                f"{shown}: that is right for one at a time. Between how many answers does it choose now?"
-            )
+        shown = f"{loss:.3f} for {symbols} symbols, {together} at a time"
+        usual = [
+            (-math.log(classes), "the size is right and the sign is not: can a loss be below 0?"),
+            (
+                math.log2(classes),
+                "that is the right number in bits. In which logarithm are the losses of this series?",
+            ),
+            (
+                1 / classes,
+                "that is the probability of the right answer, and it is right. Which loss does it cost?",
+            ),
+            (
+                math.log(symbols * together),
+                "a logarithm is right. How many pairs can be made of 3 symbols: 6, or more?",
+            ),
+            (
+                math.log(symbols),
+                "that is right for one at a time. Between how many answers does it choose now?",
+            ),
+        ]
+        recognize(loss, usual, 1e-5, start=f"{shown}: ")
         raise Wrong(f"{shown}. How many answers are there, and what probability has the right one?")
     return (
         "You can tell a wrong first loss in any network that classifies, whatever its classes are."
@@ -95,8 +97,8 @@ def _why_not(found, zero, steps, right):
 def trained_tables(answer):
     """The lecture's E01: which tables training changes, when some, or all, start at zero."""
     g = torch.Generator().manual_seed(22)
-    X = torch.randint(0, 27, (64, 3), generator=g)
-    Y = torch.randint(0, 27, (64,), generator=g)
+    X = torch.randint(0, 3, (64, 3), generator=g)  # three symbols, which every vocabulary has
+    Y = torch.randint(0, 3, (64,), generator=g)
     for done, (zero, steps, right) in enumerate(RUNS):
         found = _names(call(answer, list(zero), X.clone(), Y.clone(), steps))
         if found != right:
@@ -172,9 +174,7 @@ def scale_of_W2(answer):
     right = math.sqrt(2 * extra / total)
     if close(scale, right, 0.001 * right):
         return "Units, spread of `h`, extra cost: with these three you can choose the scale of any output layer."
-    for produced, message in usual:
-        if close(scale, produced, 0.001 * produced):
-            raise Wrong(message)
+    recognize(scale, usual, 0.001, relative=True)
     if close(scale, right, 0.01 * right):
         raise Wrong("very close: give it more digits, or leave the formula in place of the number.")
     raise Wrong(
@@ -231,9 +231,8 @@ def best_start(answer):
         ]
         if close(loss, cost, 1e-3 * cost):
             continue
-        for produced, message in usual:
-            if close(abs(loss), produced, 1e-3 * float(produced)):
-                raise Wrong(f"the constant is right, the loss is not: {message}")
+        start = "the constant is right, the loss is not: "
+        recognize(abs(loss), usual, 1e-3, relative=True, start=start)
         raise Wrong(
             f"the constant is right. But {loss:.2f} is not what it costs: how far is it from the targets, on average?"
         )

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from exercises import Wrong, as_number, as_tensor, call, close, exercise
+from exercises import Wrong, as_number, as_tensor, call, close, exercise, recognize
 
 
 @exercise("3.1")
@@ -32,9 +32,7 @@ def best_share(answer):
         (5 * 0.25, "a share above 1? Slopes in a row are not added."),
         (100 * 0.25**5, "the right digits, in percent. As a share?"),
     ]
-    for produced, message in usual:
-        if close(share, produced, 0.002 * produced):
-            raise Wrong(message)
+    recognize(share, usual, 0.002, relative=True)
     if not 0 < share < 1:
         raise Wrong(f"{share:g}: a share lies between 0 and 1, and a sigmoid lets some through.")
     if not close(share, 0.25**5, 3e-5):
@@ -84,39 +82,38 @@ def count_dead(answer):
         if count == flat.all(0).sum():
             right.append(name)
             continue
-        usual = {
-            "an output of 0 is no sign of death there. What is the gradient multiplied by?": (
-                out == 0
-            )
-            .all(0)
-            .sum(),
-            "negative inputs are the flat side of a ReLU. Is every bend flat there, and only there?": (
-                preact <= 0
-            )
-            .all(0)
-            .sum(),
-            "that counts neurons that some example passes no gradient to. When is one dead?": flat.any(
-                0
-            ).sum(),
-            "that counts single squares of the map. What makes a whole neuron dead?": flat.sum(),
-            "that goes along the examples. A neuron is a column: which dimension has to be gone through?": flat.all(
-                1
-            ).sum(),
-            "a small slope is not no slope: a little gradient passes. Asked are those that get none.": (
-                slopes < 0.02
-            )
-            .all(0)
-            .sum(),
-            "white from top to bottom is a suspect. What is the gradient multiplied by?": (
-                out.abs() > 0.99
-            )
-            .all(0)
-            .sum(),
-        }
+        usual = [
+            (
+                (out == 0).all(0).sum(),
+                "an output of 0 is no sign of death there. What is the gradient multiplied by?",
+            ),
+            (
+                (preact <= 0).all(0).sum(),
+                "negative inputs are the flat side of a ReLU. Is every bend flat there, and only there?",
+            ),
+            (
+                flat.any(0).sum(),
+                "that counts neurons that some example passes no gradient to. When is one dead?",
+            ),
+            (
+                flat.sum(),
+                "that counts single squares of the map. What makes a whole neuron dead?",
+            ),
+            (
+                flat.all(1).sum(),
+                "that goes along the examples. A neuron is a column: which dimension has to be gone through?",
+            ),
+            (
+                (slopes < 0.02).all(0).sum(),
+                "a small slope is not no slope: a little gradient passes. Asked are those that get none.",
+            ),
+            (
+                (out.abs() > 0.99).all(0).sum(),
+                "white from top to bottom is a suspect. What is the gradient multiplied by?",
+            ),
+        ]
         start = f"right for {' and '.join(right)}; but {count:g}" if right else f"{count:g}"
-        for message, produced in usual.items():
-            if count == produced:
-                raise Wrong(f"{start} for {name}: {message}")
+        recognize(count, usual, 0, start=f"{start} for {name}: ")
         raise Wrong(f"{start} for {name}. At how many places is the slope 0, and in which columns?")
     return "One test for every bend; and the leaky ReLU passes it with nobody dead."
 
@@ -135,24 +132,6 @@ def wake(answer):
         right = torch.where(dead, b1 - highest + margin, b1)
         if close(new, right, 1e-5):
             continue
-        lowest = preact.amin(0)
-        with_dead = {
-            "raised to the edge, where a ReLU's slope is still 0. How far beyond should it be?": b1
-            - highest,
-            "the dead ones are moved the wrong way. A largest pre-activation of -2 must rise by more than 2.": b1
-            + highest
-            + margin,
-            "moved the wrong way by the margin, and still dead.": b1 - highest - margin,
-            "nearly: that would do if the old bias were 0. The pre-activations hold it already.": margin
-            - highest,
-            "that wakes them for every example. Which of their pre-activations is the closest to 0?": b1
-            - lowest
-            + margin,
-            "that lifts their mean to the margin. Asked is their largest pre-activation.": b1
-            - preact.mean(0)
-            + margin,
-            "each is raised by the margin only. How deep below 0 do they lie?": b1 + margin,
-        }
         if close(new, b1, 1e-5):
             raise Wrong("nobody is changed. Which neurons are dead for these examples?")
         if close(new[dead], right[dead], 1e-5):
@@ -164,9 +143,32 @@ def wake(answer):
                 "the dead wake, just as asked; but living ones are moved, too. Who may keep the old bias?"
             )
         start = "the living keep their bias; " if close(new[~dead], b1[~dead], 1e-5) else ""
-        for message, produced in with_dead.items():
-            if close(new[dead], produced[dead], 1e-5):
-                raise Wrong(f"right shape; {start}{message}")
+        usual = [
+            (
+                b1 - highest,
+                "raised to the edge, where a ReLU's slope is still 0. How far beyond should it be?",
+            ),
+            (
+                b1 + highest + margin,
+                "the dead ones are moved the wrong way. A largest pre-activation of -2 must rise by more than 2.",
+            ),
+            (b1 - highest - margin, "moved the wrong way by the margin, and still dead."),
+            (
+                margin - highest,
+                "nearly: that would do if the old bias were 0. The pre-activations hold it already.",
+            ),
+            (
+                b1 - preact.amin(0) + margin,
+                "that wakes them for every example. Which of their pre-activations is the closest to 0?",
+            ),
+            (
+                b1 - preact.mean(0) + margin,
+                "that lifts their mean to the margin. Asked is their largest pre-activation.",
+            ),
+            (b1 + margin, "each is raised by the margin only. How deep below 0 do they lie?"),
+        ]
+        of_the_dead = [(produced[dead], message) for produced, message in usual]
+        recognize(new[dead], of_the_dead, 1e-5, start=f"right shape; {start}")
         lifted = (preact - b1 + new).amax(0)[dead]
         raise Wrong(
             f"right shape; {start}the largest pre-activations of the dead neurons are now "

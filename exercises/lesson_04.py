@@ -2,7 +2,7 @@
 
 import math
 
-from exercises import Wrong, as_number, call, close, exercise
+from exercises import Wrong, as_number, call, close, exercise, recognize
 
 
 @exercise("4.1")
@@ -41,9 +41,7 @@ def weight_std(answer):
     ]
     if std <= 0:
         raise Wrong(f"{std:.4g}: can weights with such a std give outputs at all?")
-    for produced, message in usual:
-        if close(std, produced, 0.005 * produced):
-            raise Wrong(message)
+    recognize(std, usual, 0.005, relative=True)
     if not close(std, right, 0.005 * right):
         outputs = std * 0.5 * math.sqrt(300)
         raise Wrong(
@@ -62,26 +60,29 @@ def leaky_gain(answer):
         right = kept**-0.5
         if close(gain, right, 0.005):
             continue
-        usual = {
-            "that is the gain of the ReLU itself. What is left of the negative half?": 2**0.5,
-            "nearly: a negative number keeps the share a of itself. And of its square?": (
-                2 / (1 + slope)
-            )
-            ** 0.5,
-            "that is the factor for the mean square. What multiplies the numbers themselves?": 1
-            / kept,
-            "upside down: that is what is left, and the gain makes up for it.": kept**0.5,
-            "that is E[f²], what is left of the squares. Which gain makes up for it?": kept,
-            "each side is there; but each holds only half of the numbers.": (1 + slope**2) ** -0.5,
-            "that takes the variance of what is left. Which mean does the next layer add up?": (
-                kept - mean**2
-            )
-            ** -0.5,
-        }
+        usual = [
+            (2**0.5, "that is the gain of the ReLU itself. What is left of the negative half?"),
+            (
+                (2 / (1 + slope)) ** 0.5,
+                "nearly: a negative number keeps the share a of itself. And of its square?",
+            ),
+            (
+                1 / kept,
+                "that is the factor for the mean square. What multiplies the numbers themselves?",
+            ),
+            (kept**0.5, "upside down: that is what is left, and the gain makes up for it."),
+            (kept, "that is E[f²], what is left of the squares. Which gain makes up for it?"),
+            (
+                (1 + slope**2) ** -0.5,
+                "each side is there; but each holds only half of the numbers.",
+            ),
+            (
+                (kept - mean**2) ** -0.5,
+                "that takes the variance of what is left. Which mean does the next layer add up?",
+            ),
+        ]
         shown = f"{gain:.4g} for slope {slope:.3g}"
-        for message, produced in usual.items():
-            if close(gain, produced, 0.005):
-                raise Wrong(f"{shown}: {message}")
+        recognize(gain, usual, 0.005, start=f"{shown}: ")
         raise Wrong(f"{shown}. What does each half of the numbers keep of its squares?")
     return "Slope √5 gives 0.577: you have derived the size that nn.Linear draws with."
 
@@ -94,30 +95,37 @@ def branch_gain(answer):
         right = math.sqrt(growth ** (2 / depth) - 1)
         if close(gain, right, 0.005 * right):
             continue
-        usual = {
-            "`growth` is that of the rms, and what is multiplied in each layer is the mean square.": math.sqrt(
-                growth ** (1 / depth) - 1
+        of_rms, of_square = growth ** (1 / depth), growth ** (2 / depth)  # in one layer
+        usual = [
+            (
+                math.sqrt(of_rms - 1),
+                "`growth` is that of the rms, and what is multiplied in each layer is the mean square.",
             ),
-            "the powers are right; but sizes that are independent do not add, their squares do.": growth
-            ** (1 / depth)
-            - 1,
-            "that would be right without the skip connections. What does `h +` add to each layer?": growth
-            ** (1 / depth),
-            "nearly: that is gain².": growth ** (2 / depth) - 1,
-            "as if each layer added as much as the first one. What does it multiply?": math.sqrt(
-                (growth**2 - 1) / depth
+            (
+                of_rms - 1,
+                "the powers are right; but sizes that are independent do not add, their squares do.",
             ),
-            "that is the factor of one layer, with its own input in it. Which part comes from W?": growth
-            ** (2 / depth),
-            "a rule of thumb, without a look at `growth`.": 1 / math.sqrt(depth),
-            "that is right for a single layer. And for all of them together?": math.sqrt(
-                growth**2 - 1
+            (
+                of_rms,
+                "that would be right without the skip connections. What does `h +` add to each layer?",
             ),
-        }
+            (of_square - 1, "nearly: that is gain²."),
+            (
+                math.sqrt((growth**2 - 1) / depth),
+                "as if each layer added as much as the first one. What does it multiply?",
+            ),
+            (
+                of_square,
+                "that is the factor of one layer, with its own input in it. Which part comes from W?",
+            ),
+            (1 / math.sqrt(depth), "a rule of thumb, without a look at `growth`."),
+            (
+                math.sqrt(growth**2 - 1),
+                "that is right for a single layer. And for all of them together?",
+            ),
+        ]
         shown = f"{gain:.4g} for {depth} layers and a growth of {growth}"
-        for message, produced in usual.items():
-            if close(gain, produced, 0.005 * produced):
-                raise Wrong(f"{shown}: {message}")
+        recognize(gain, usual, 0.005, relative=True, start=f"{shown}: ")
         becomes = 0.5 * depth * math.log10(1 + gain**2) if abs(gain) < 1e100 else math.inf
         grown = f"{10**becomes:.3g}" if becomes < 300 else "more than 1e300"
         raise Wrong(

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from exercises import Wrong, as_number, as_tensor, call, close, exercise
+from exercises import Wrong, as_number, as_tensor, call, close, exercise, recognize
 
 
 @exercise("5.1")
@@ -50,28 +50,33 @@ def normalize(answer):
     eps = 0.3  # large, so that it shows
     given = (x, mean, var, gain, bias, eps)
     out = as_tensor(call(answer, *given), (6, 4), "the output")
-    z = (x - mean) / (var + eps).sqrt()
-    usual = {
-        "right shape, and the mean is taken away; but the spread is wrong: is `var` a standard deviation?": gain
-        * (x - mean)
-        / (var + eps)
-        + bias,
-        "nearly: epsilon is missing, or stands outside the root.": gain * (x - mean) / var.sqrt()
-        + bias,
-        "nearly: epsilon stands outside the root. What is it added to, the variance or the std?": gain
-        * (x - mean)
-        / (var.sqrt() + eps)
-        + bias,
-        "normalized well, but in which order do gain and bias act?": gain * (z + bias),
-        "normalized well; but gain and bias are for the learner of the network to use, too.": z,
-        "that is normalized by the batch itself. In use, which statistics are there?": gain
-        * (x - x.mean(0))
-        / (x.var(0, correction=0) + eps).sqrt()
-        + bias,
-    }
-    for message, produced in usual.items():
-        if close(out, produced, 1e-4):
-            raise Wrong(message)
+    away = x - mean
+    z = away / (var + eps).sqrt()
+    z_of_batch = (x - x.mean(0)) / (x.var(0, correction=0) + eps).sqrt()
+    usual = [
+        (
+            gain * away / (var + eps) + bias,
+            "right shape, and the mean is taken away; but the spread is wrong: is `var` a standard deviation?",
+        ),
+        (
+            gain * away / var.sqrt() + bias,
+            "nearly: epsilon is missing, or stands outside the root.",
+        ),
+        (
+            gain * away / (var.sqrt() + eps) + bias,
+            "nearly: epsilon stands outside the root. What is it added to, the variance or the std?",
+        ),
+        (gain * (z + bias), "normalized well, but in which order do gain and bias act?"),
+        (
+            z,
+            "normalized well; but gain and bias are for the learner of the network to use, too.",
+        ),
+        (
+            gain * z_of_batch + bias,
+            "that is normalized by the batch itself. In use, which statistics are there?",
+        ),
+    ]
+    recognize(out, usual, 1e-4)
     if not close(out, gain * z + bias, 1e-4):
         raise Wrong(
             "right shape, other values. Mean away, spread to 1, then gain, then bias: which step differs?"

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import helpers
-from exercises import Wrong, as_number, as_tensor, call, close, described, exercise
+from exercises import Wrong, as_number, as_tensor, call, close, described, exercise, recognize
 
 
 @exercise("6.1")
@@ -26,22 +26,24 @@ def count_parameters(answer):
         found = (
             f"{counted:,.0f} for the sizes {sizes}, {'with' if batchnorm else 'without'} BatchNorm"
         )
-        if counted == weights:
-            raise Wrong(f"{found}: the weights are all there. What else does a layer learn?")
-        if batchnorm and counted == weights + units:
-            raise Wrong(
-                f"{found}: one number for each unit. How many does BatchNorm learn for a unit?"
-            )
-        if batchnorm and counted == weights + 3 * units:
-            raise Wrong(
-                f"{found}: so you kept the biases of the linear layers. Are they of any use here?"
-            )
-        if batchnorm and counted == weights + 4 * units:
-            raise Wrong(
-                f"{found}: you counted the running statistics, too. Does training learn them?"
-            )
-        if counted == weights + sum(sizes):
-            raise Wrong(f"{found}: does the input have a bias?")
+        usual = [(weights, "the weights are all there. What else does a layer learn?")]
+        if batchnorm:
+            usual += [
+                (
+                    weights + units,
+                    "one number for each unit. How many does BatchNorm learn for a unit?",
+                ),
+                (
+                    weights + 3 * units,
+                    "so you kept the biases of the linear layers. Are they of any use here?",
+                ),
+                (
+                    weights + 4 * units,
+                    "you counted the running statistics, too. Does training learn them?",
+                ),
+            ]
+        usual += [(weights + sum(sizes), "does the input have a bias?")]
+        recognize(counted, usual, 0, start=f"{found}: ")
         raise Wrong(
             f"{found}. Take one layer of 2 inputs and 3 outputs: how many weights does it have, and what else?"
         )
@@ -98,18 +100,23 @@ def layer_norm(answer):
     x = 3 * torch.randn((5, 8), generator=g) + torch.arange(5.0)[:, None]
     out = as_tensor(call(layer, x), (5, 8), "the output")
     twin = nn.functional.layer_norm(x, (8,))
-    if close(out, (x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt(), 1e-3):
-        raise Wrong(
-            "that normalizes each column, over the examples: it is BatchNorm. LayerNorm takes each row for itself."
-        )
-    if close(out, (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + 1e-5).sqrt(), 1e-4):
-        raise Wrong("each row has mean 0, and a std a little below 1: over n, or over n - 1?")
-    if close(out, (x - x.mean()) / (x.var(correction=0) + 1e-5).sqrt(), 1e-3):
-        raise Wrong("that is one mean and one std for the whole table. Each example has its own.")
-    if close(
-        out, (x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True) + 1e-5), 1e-4
-    ):
-        raise Wrong("the mean is right. Divided by the variance, or by the std?")
+    away, var = x - x.mean(1, keepdim=True), x.var(1, correction=0, keepdim=True)
+    usual = [
+        (
+            (x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt(),
+            "that normalizes each column, over the examples: it is BatchNorm. LayerNorm takes each row for itself.",
+        ),
+        (
+            away / (x.var(1, keepdim=True) + 1e-5).sqrt(),
+            "each row has mean 0, and a std a little below 1: over n, or over n - 1?",
+        ),
+        (
+            (x - x.mean()) / (x.var(correction=0) + 1e-5).sqrt(),
+            "that is one mean and one std for the whole table. Each example has its own.",
+        ),
+        (away / (var + 1e-5), "the mean is right. Divided by the variance, or by the std?"),
+    ]
+    recognize(out, usual, 1e-4)
     if not close(out, twin, 1e-4):
         raise Wrong(
             "right shape, other values than nn.LayerNorm gives. Look at mean and std of one row of your output."

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from exercises import Wrong, as_number, as_tensor, call, close, exercise
+from exercises import Wrong, as_number, as_tensor, call, close, exercise, recognize
 
 
 @exercise("7.1")
@@ -18,21 +18,28 @@ def update_ratio(answer):
         right = math.log10(rate * gradient.std() / weight.std())
         if close(ratio, right, 1e-3):
             continue
-        usual = {
-            "that is the gradient against the weight. How large is the step that is really taken?": math.log10(
-                gradient.std() / weight.std()
+        of_means = (rate * gradient.mean() / weight.mean()).abs()
+        usual = [
+            (
+                math.log10(gradient.std() / weight.std()),
+                "that is the gradient against the weight. How large is the step that is really taken?",
             ),
-            "that is the ratio itself. The pictures show its logarithm, to the base 10.": 10**right,
-            "nearly: a logarithm, but to the base e.": right * math.log(10),
-            "upside down: the weight against its update.": -right,
-            "that is the update alone. Small against what?": math.log10(rate * gradient.std()),
-            "that compares the means, and a mean can be near 0 while the numbers move a lot.": math.log10(
-                (rate * gradient.mean() / weight.mean()).abs()
+            (
+                10**right,
+                "that is the ratio itself. The pictures show its logarithm, to the base 10.",
             ),
-        }
-        for message, produced in usual.items():
-            if close(ratio, produced, 1e-3):
-                raise Wrong(message)
+            (right * math.log(10), "nearly: a logarithm, but to the base e."),
+            (-right, "upside down: the weight against its update."),
+            (
+                math.log10(rate * gradient.std()),
+                "that is the update alone. Small against what?",
+            ),
+            (
+                math.log10(of_means),
+                "that compares the means, and a mean can be near 0 while the numbers move a lot.",
+            ),
+        ]
+        recognize(ratio, usual, 1e-3)
         raise Wrong(f"{ratio:.3f} for rate {rate}. Which two stds, and what happens to them?")
     return "About -3 is the rule of thumb: each step changes the weights by a thousandth of their size."
 
@@ -46,18 +53,21 @@ def matching_rate(answer):
         if found > 0 and close(math.log10(found), math.log10(right), 1e-3):
             continue
         shown = f"{found:g} for rate {rate}, measured 10^{measured}, wished 10^{wished}"
-        if found > 0 and close(
-            math.log10(found), math.log10(rate * 10 ** (measured - wished)), 1e-3
-        ):
-            raise Wrong(
-                f"{shown}: the right factor in the wrong direction. Too large updates ask for which rate?"
-            )
-        if close(found, rate * wished / measured, 1e-6):
-            raise Wrong(
-                f"{shown}: these are logarithms. What does a difference of 1 between them mean?"
-            )
-        if close(found, rate + wished - measured, 1e-6):
-            raise Wrong(f"{shown}: the difference of two logarithms is a factor, not a summand.")
+        usual = [
+            (
+                rate * 10 ** (measured - wished),
+                "the right factor in the wrong direction. Too large updates ask for which rate?",
+            ),
+            (
+                rate * wished / measured,
+                "these are logarithms. What does a difference of 1 between them mean?",
+            ),
+            (
+                rate + wished - measured,
+                "the difference of two logarithms is a factor, not a summand.",
+            ),
+        ]
+        recognize(found, usual, 1e-3, relative=True, start=f"{shown}: ")
         raise Wrong(
             f"{shown}. The update is proportional to the rate: by which factor must it change?"
         )

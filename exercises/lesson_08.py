@@ -6,7 +6,7 @@ import math
 import torch
 from torch import nn
 
-from exercises import Wrong, as_number, as_tensor, call, close, exercise
+from exercises import Wrong, as_number, as_tensor, call, close, exercise, recognize
 
 
 def trained_pair(seed):
@@ -37,38 +37,39 @@ def fold(answer):
             scale = norm.weight / std
             if close(x @ weight.T + bias, wanted, 1e-5):
                 continue
-            right_weight = linear.weight * scale[:, None]
-            weights = {
-                "the weight is that of the linear layer alone. By what does BatchNorm multiply?": linear.weight,
-                "the weight is divided by the std, but gamma is missing.": linear.weight
-                / std[:, None],
-                "the weight is divided by the variance: how does one get from it to the std?": linear.weight
-                * (norm.weight / (norm.running_var + norm.eps))[:, None],
-                "the weight lacks epsilon. It is small, but 1e-5 is smaller.": linear.weight
-                * (norm.weight / norm.running_var.sqrt())[:, None],
-            }
-            biases = {
-                "the weight is right. In the bias, the running mean is missing.": linear.bias
-                * scale
-                + norm.bias,
-                "the weight is right. In the bias, the linear layer's own bias is missing.": norm.bias
-                - norm.running_mean * scale,
-                "the weight is right. In the bias, beta is missing.": (
-                    linear.bias - norm.running_mean
-                )
-                * scale,
-                "the weight is right. In the bias, the running mean is not scaled as the outputs are.": linear.bias
-                * scale
-                - norm.running_mean
-                + norm.bias,
-            }
-            for message, produced in weights.items():
-                if close(weight, produced, 1e-5):
-                    raise Wrong(message)
-            if close(weight, right_weight, 1e-5):
-                for message, produced in biases.items():
-                    if close(bias, produced, 1e-5):
-                        raise Wrong(message)
+            weights = [
+                (
+                    linear.weight,
+                    "the weight is that of the linear layer alone. By what does BatchNorm multiply?",
+                ),
+                (
+                    linear.weight / std[:, None],
+                    "the weight is divided by the std, but gamma is missing.",
+                ),
+                (
+                    linear.weight * (norm.weight / (norm.running_var + norm.eps))[:, None],
+                    "the weight is divided by the variance: how does one get from it to the std?",
+                ),
+                (
+                    linear.weight * (norm.weight / norm.running_var.sqrt())[:, None],
+                    "the weight lacks epsilon. It is small, but 1e-5 is smaller.",
+                ),
+            ]
+            recognize(weight, weights, 1e-5)
+            if close(weight, linear.weight * scale[:, None], 1e-5):
+                biases = [
+                    (linear.bias * scale + norm.bias, "the running mean is missing."),
+                    (
+                        norm.bias - norm.running_mean * scale,
+                        "the linear layer's own bias is missing.",
+                    ),
+                    ((linear.bias - norm.running_mean) * scale, "beta is missing."),
+                    (
+                        linear.bias * scale - norm.running_mean + norm.bias,
+                        "the running mean is not scaled as the outputs are.",
+                    ),
+                ]
+                recognize(bias, biases, 1e-5, start="the weight is right. In the bias, ")
                 raise Wrong(
                     "the weight is right, the bias is not. What comes out for an input of zeros?"
                 )
@@ -86,16 +87,17 @@ def same_ratio(answer):
         shown = f"{found:g} for rate {rate} and weights × {factor:g}"
         if close(found, rate * factor**2, 1e-6 * rate * factor**2):
             continue
-        if close(found, rate, 1e-9):
-            raise Wrong(f"{shown}: the outputs stay the same, but do the gradients?")
-        if close(found, rate * factor, 1e-6 * rate * factor):
-            raise Wrong(
-                f"{shown}: that makes up for the larger weights. The gradients have changed, too."
-            )
-        if close(found, rate / factor, 1e-6) or close(found, rate / factor**2, 1e-6):
-            raise Wrong(
-                f"{shown}: are the updates too large or too small, when the weights have grown?"
-            )
+        wrong_way = "are the updates too large or too small, when the weights have grown?"
+        usual = [
+            (rate, "the outputs stay the same, but do the gradients?"),
+            (
+                rate * factor,
+                "that makes up for the larger weights. The gradients have changed, too.",
+            ),
+            (rate / factor, wrong_way),
+            (rate / factor**2, wrong_way),
+        ]
+        recognize(found, usual, 1e-6, relative=True, start=f"{shown}: ")
         raise Wrong(f"{shown}. By which factor does the gradient change, and by which the weight?")
     return "BatchNorm hides the scale from the outputs; the learning rate still sees it, twice."
 

@@ -6,6 +6,7 @@ import math
 import pytest
 import shown_exercises as shared
 import torch
+from mistakes_02 import CHANGED, TRAIN
 
 import exercises
 
@@ -24,6 +25,7 @@ def shown(request):
 
 def test_lessons_and_checkers_have_the_same_exercises():
     assert [found.number for found in ALL] == sorted(exercises.CHECKERS)
+    assert sorted({int(found.number.partition(".")[0]) for found in ALL}) == exercises.LESSONS
     for lesson in exercises.LESSONS:
         count = sum(found.number.startswith(f"{lesson}.") for found in ALL)
         assert 2 <= count <= 4, f"lesson {lesson:02d} has {count} exercises"
@@ -115,3 +117,37 @@ def test_an_interruption_is_not_taken_for_a_mistake():
 
     with pytest.raises(KeyboardInterrupt):
         exercises.call(interrupted)
+
+
+# ---------------------------------------------------------------- recognize
+
+
+def test_a_usual_mistake_is_recognized_within_a_difference():
+    usual = [(2.0, "two."), (2.05, "a little more."), (-100, "minus a hundred.")]
+    for result in (1.9, 2.0, 2.1, torch.tensor(2.1)):
+        with pytest.raises(exercises.Wrong, match=r"^so: two\.$"):  # the first that fits
+            exercises.recognize(result, usual, 0.101, start="so: ")
+    for result in (2.2, -100.2, math.inf, torch.tensor(3.0)):
+        exercises.recognize(result, usual, 0.101)
+    for result in (-99.1, -100.9):
+        with pytest.raises(exercises.Wrong, match=r"^minus a hundred\.$"):
+            exercises.recognize(result, usual, 0.01, relative=True)
+    exercises.recognize(-101.1, usual, 0.01, relative=True)
+
+
+def test_a_tensor_is_recognized_by_all_of_its_numbers():
+    usual = [(torch.tensor([1.0, 2.0]), "these two.")]
+    with pytest.raises(exercises.Wrong, match=r"^these two\.$"):
+        exercises.recognize(torch.tensor([1.0, 2.1]), usual, 0.2)
+    exercises.recognize(torch.tensor([1.0, 2.3]), usual, 0.2)
+    exercises.recognize(torch.tensor([1.0, math.nan]), usual, 0.2)
+
+
+@pytest.mark.parametrize("symbols", [3, 24, 27, 73])
+def test_all_weights_and_biases_zero_works_for_any_vocabulary(symbols, capsys):
+    """Exercise 2.2, whose checker gives data, with a network as large as a learner's own list of names asks for."""
+    right = TRAIN.format(copy="p.clone()", steps="steps", chosen=CHANGED)
+    assert right.count(", 27)") == 1
+    code = right.replace(", 27)", f", {symbols})")
+    said = shared.run(f'{code}\nexercises.check("2.2", trained_tables)', capsys)
+    assert said.startswith("★ Exercise 2.2 solved.")
