@@ -9,17 +9,18 @@ from nbconvert import HTMLExporter
 
 
 class Page(HTMLParser):
-    """The pictures of a page, each as its attributes, and its words."""
+    """The pictures of a page, each as its attributes, its words, and the words of its tables' cells."""
 
     def __init__(self, html):
         super().__init__()
-        self.images, self.words, self.hidden = [], [], 0
+        self.images, self.words, self.cells, self.hidden, self.in_cell = [], [], [], 0, False
         self.feed(html)
 
     def handle_starttag(self, tag, attributes):
         if tag == "img":
             self.images.append(dict(attributes))
         self.hidden += tag in ("script", "style")
+        self.in_cell = tag == "td"
 
     def handle_endtag(self, tag):
         self.hidden -= tag in ("script", "style")
@@ -27,6 +28,8 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if not self.hidden:
             self.words.append(data)
+            if self.in_cell:
+                self.cells.append(data)
 
 
 @pytest.fixture(params=lessons.lesson_paths(), ids=lambda path: path.stem, scope="module")
@@ -63,6 +66,12 @@ def test_each_panel_is_a_picture_with_its_words_and_has_its_twin_beside_it(lesso
             twins = [other for other in near if "static_twin(" in other.source]
             assert len(twins) == 1, "no static twin right after the panel"
             assert len(lessons.pictures(twins[0])) == 1
+
+
+def test_its_ledger_is_a_table_that_shows_every_claim(lesson):
+    notebook, page, _ = lesson
+    for claim in lessons.ledger(notebook):
+        assert claim["claim"] in page.cells, claim["claim"]
 
 
 def test_nothing_is_empty_or_broken(lesson):
