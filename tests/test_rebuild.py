@@ -4,11 +4,17 @@ import re
 
 import fingerprints
 import lessons
+import limit
 import nbformat
 import pytest
 import rebuild
+import shorten
+import torch
 from nbclient.exceptions import CellExecutionError
 
+import helpers
+import sweep
+from clinic import examination
 from lessonkit import story
 
 SOURCES = [
@@ -78,6 +84,43 @@ def test_copies_and_other_notebooks_are_no_lessons(tmp_path, monkeypatch):
         (tmp_path / name).write_text("")
     assert [path.name for path in lessons.lesson_paths()] == real
     assert [path.name for path in lessons.lesson_paths("02")] == ["02_next.ipynb"]
+
+
+# ---------------------------------------------------------------- short trainings
+
+
+@pytest.fixture
+def limited(monkeypatch):
+    """Trainings end after 3 steps, as in the kernel of a shortened lesson."""
+    for module, name in ((helpers, "train"), (sweep, "train_many"), (examination, "STEPS")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # put back after the test
+    limit.trainings(3)
+
+
+def is_short(losses, steps):
+    measured = [loss == loss for loss in losses]
+    return losses.done == 3 and measured == [True] * 3 + [False] * (steps - 3)
+
+
+@pytest.mark.parametrize("named", [{}, {"record": lambda step, lr: None}])
+def test_a_limited_training_looks_like_an_interrupted_one(limited, named):
+    g = torch.Generator().manual_seed(1)
+    model = helpers.MLP(g, 5)
+    X, Y = torch.zeros((4, 3), dtype=torch.int64), torch.zeros(4, dtype=torch.int64)
+    assert is_short(helpers.train(model, X, Y, g, 10, lr=0.1, quiet=True, **named), 10)
+    assert is_short(helpers.train(model, X, Y, g, steps=20, quiet=True, **named), 20)
+    assert helpers.train(model, X, Y, g, 2, quiet=True).done == 2
+    runs = sweep.train_many([{"gain": 1.0}, {"gain": 2.0}], 10, X, Y, 5)
+    assert all(is_short(run.losses, 10) for run in runs)
+    assert examination.STEPS == 3
+
+
+def test_a_shortened_lesson_limits_its_trainings_and_has_no_outputs(tmp_path):
+    path = tmp_path / "01_lesson.ipynb"
+    write_lesson(path, ["import helpers", "STEPS = 200_000\nx = 1", "STEPS = 1_000"])
+    cells = lessons.code_cells(shorten.with_short_trainings(path))
+    assert cells[1].source.endswith("limit.trainings(300)")
+    assert [cell.source for cell in cells[2:]] == ["STEPS = 300\nx = 1", "STEPS = 100"]
 
 
 # ---------------------------------------------------------------- fingerprints
