@@ -33,6 +33,23 @@ def pytest_unconfigure(config):
         shutil.rmtree(config.made_home, ignore_errors=True)
 
 
+def pytest_addoption(parser):
+    """Any test run can tell how far the claims' numbers move, under its arithmetic."""
+    told = "add what the lessons' ledgers measure to the tables in tests/spread"
+    parser.addoption("--spread", action="store_true", help=told)
+
+
+def pytest_runtest_teardown(item):
+    """With --spread: when a cell with a ledger has run, widen its lesson's table."""
+    if item.config.getoption("spread") and getattr(item, "test_outputs", None):
+        import bands
+        import lessons
+
+        claims = lessons.claims_in(item.test_outputs)
+        if claims:
+            bands.widen(item.path, {claim["claim"]: claim["measured"] for claim in claims})
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """A file's tests stay on one worker; but each test of a whole lesson counts as a file, or they would queue up."""

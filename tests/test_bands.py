@@ -1,10 +1,10 @@
 """The claims' bands hold what `make spread` has seen under the arithmetics of other processors, with room beside it."""
 
+import bands
 import fingerprints
 import lessons
 import nbformat
 import pytest
-import spread
 
 from lessonkit.ledger import Ledger
 
@@ -36,9 +36,9 @@ def problems(claims, rows):
 
 @pytest.mark.parametrize("path", lessons.lesson_paths(), ids=lambda path: path.stem)
 def test_the_bands_hold_what_was_seen_with_room(path):
-    _, rows = spread.read_table(path)
+    _, rows = bands.read_table(path)
     again = f"run `make spread LESSON={path.name.partition('_')[0]}`, then widen the band or reword"
-    assert rows, f"{spread.table_of(path)} is missing: {again}"
+    assert rows, f"{bands.table_of(path)} is missing: {again}"
     found = list(problems(lessons.ledger(lessons.read(path)), rows))
     assert not found, "\n".join([f"{again}:", *found])
 
@@ -89,10 +89,10 @@ def test_a_claim_without_a_row_and_a_row_without_a_claim_are_told():
 
 
 @pytest.fixture
-def lesson(tmp_path, monkeypatch):
+def lesson(tmp_path):
     """The path of a lesson with a ledger of two claims, and an empty folder for the tables."""
-    monkeypatch.setattr(spread, "FOLDER", tmp_path / "spread")
-    path = tmp_path / "01_lesson.ipynb"
+    path = tmp_path / "notebooks" / "01_lesson.ipynb"
+    path.parent.mkdir()
     write(path, "1 + 1")
     return path
 
@@ -103,30 +103,30 @@ def write(path, source):
 
 
 def test_without_a_table_nothing_was_seen(lesson):
-    assert spread.read_table(lesson) == (None, {})
+    assert bands.read_table(lesson) == (None, {})
 
 
 def test_each_run_widens_the_table(lesson):
-    spread.widen(lesson, {"a loss, mean of five": 2.5, "the same": True})
-    spread.widen(lesson, {"a loss, mean of five": 2.25, "the same": True})
-    spread.widen(lesson, {"a loss, mean of five": 2.375, "the same": False})
-    fingerprint, rows = spread.read_table(lesson)
+    bands.widen(lesson, {"a loss, mean of five": 2.5, "the same": True})
+    bands.widen(lesson, {"a loss, mean of five": 2.25, "the same": True})
+    bands.widen(lesson, {"a loss, mean of five": 2.375, "the same": False})
+    fingerprint, rows = bands.read_table(lesson)
     assert fingerprint == fingerprints.of(lessons.read(lesson))
     assert rows == {"a loss, mean of five": (2.25, 2.5, 3), "the same": (0.0, 1.0, 3)}
 
 
 def test_with_other_code_the_table_starts_anew(lesson):
-    spread.widen(lesson, {"a loss": 2.5, "gone": 1})
+    bands.widen(lesson, {"a loss": 2.5, "gone": 1})
     write(lesson, "1 + 2")
-    spread.widen(lesson, {"a loss": 2.25})
-    assert spread.read_table(lesson)[1] == {"a loss": (2.25, 2.25, 1)}
+    bands.widen(lesson, {"a loss": 2.25})
+    assert bands.read_table(lesson)[1] == {"a loss": (2.25, 2.25, 1)}
 
 
 def test_what_was_not_measured_is_refused_and_changes_nothing(lesson):
-    spread.widen(lesson, {"a loss": 2.5})
+    bands.widen(lesson, {"a loss": 2.5})
     with pytest.raises(ValueError, match="'a loss' was not measured: nan"):
-        spread.widen(lesson, {"a loss": float("nan")})
-    assert spread.read_table(lesson)[1] == {"a loss": (2.5, 2.5, 1)}
+        bands.widen(lesson, {"a loss": float("nan")})
+    assert bands.read_table(lesson)[1] == {"a loss": (2.5, 2.5, 1)}
 
 
 def test_a_ledger_and_its_table_fit_together(lesson):
@@ -136,8 +136,8 @@ def test_a_ledger_and_its_table_fit_together(lesson):
     ledger.claim("it blows up", float("inf"), low=10)
     _, metadata = ledger._repr_mimebundle_()
     claims = metadata["ledger"]
-    spread.widen(lesson, {claim["claim"]: claim["measured"] for claim in claims})
-    _, rows = spread.read_table(lesson)
+    bands.widen(lesson, {claim["claim"]: claim["measured"] for claim in claims})
+    _, rows = bands.read_table(lesson)
     assert rows["it blows up"] == (float("inf"), float("inf"), 1)
     (problem,) = problems(claims, rows)
     assert "it blows up" in problem

@@ -75,12 +75,12 @@ def output_text(cell):
 
 def ledger(notebook):
     """The claims of a notebook's ledger as data, in order: dicts with claim, text, low, high, measured, mark."""
-    return [
-        claim
-        for cell in code_cells(notebook)
-        for output in cell.outputs
-        for claim in output.get("metadata", {}).get(METADATA, [])
-    ]
+    return [claim for cell in code_cells(notebook) for claim in claims_in(cell.outputs)]
+
+
+def claims_in(outputs):
+    """The same, of a cell's outputs."""
+    return [claim for output in outputs for claim in output.get("metadata", {}).get(METADATA, [])]
 
 
 def pictures(cell):

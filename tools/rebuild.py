@@ -14,6 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import bands
 import fingerprints
 import lessons
 import nbformat
@@ -95,6 +96,7 @@ def rebuild(path):
     seconds, mebibytes = execute(notebook)
     normalize(notebook)
     save(path, lessons.as_bytes(notebook))
+    bands.widen(path, {claim["claim"]: claim["measured"] for claim in lessons.ledger(notebook)})
     print(f"{path.name:42} {seconds:5.0f} s {mebibytes:6.0f} MiB", flush=True)
 
 

@@ -8,7 +8,6 @@ largest value that was seen. What was seen before, here or on another machine, c
 the same. A test holds every band against these tables.
 """
 
-import csv
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -19,15 +18,13 @@ if __name__ == "__main__":  # a test that imports this keeps its own settings
     for name in ("ATEN_CPU_CAPABILITY", "MKL_CBWR"):
         os.environ.pop(name, None)  # they are set for each run
 
-import fingerprints
+import bands
 import lessons
 import nbformat
 import rebuild
 import torch
 
-FOLDER = lessons.ROOT / "tests" / "spread"
 CAPABILITIES = ("default", "avx2", "avx512")
-COLUMNS = ("claim", "smallest", "largest", "runs")
 
 
 @dataclass(frozen=True)
@@ -74,44 +71,6 @@ def claims_under(path, arithmetic):
     return {claim["claim"]: claim["measured"] for claim in lessons.ledger(notebook)}
 
 
-def table_of(path):
-    """Where the table of a lesson stands."""
-    return FOLDER / f"{path.stem}.csv"
-
-
-def read_table(path):
-    """A lesson's table: its code's fingerprint and {claim: (smallest, largest, runs)}; (None, {}) if there is none."""
-    table = table_of(path)
-    if not table.is_file():
-        return None, {}
-    with table.open(encoding="utf-8", newline="") as lines:
-        fingerprint = next(lines).removeprefix("# code ").strip()
-        rows = {
-            row["claim"]: (float(row["smallest"]), float(row["largest"]), int(row["runs"]))
-            for row in csv.DictReader(lines)
-        }
-    return fingerprint, rows
-
-
-def widen(path, found):
-    """Add what was found in one run to the lesson's table."""
-    now = fingerprints.of(lessons.read(path))
-    fingerprint, rows = read_table(path)
-    seen = rows if fingerprint == now else {}
-    lines = []
-    for claim, measured in found.items():
-        value = float(measured)
-        if value != value:
-            raise ValueError(f"{claim!r} was not measured: nan")
-        smallest, largest, runs = seen.get(claim, (value, value, 0))
-        lines.append((claim, min(smallest, value), max(largest, value), runs + 1))
-    FOLDER.mkdir(exist_ok=True)
-    with table_of(path).open("w", encoding="utf-8", newline="") as file:
-        file.write(f"# code {now}\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([COLUMNS, *lines])
-
-
 def main(starts):
     """Run the lessons named by their starts, or all, under all arithmetics that run here. Returns the exit status."""
     paths = [path for start in starts or [""] for path in lessons.lesson_paths(start)]
@@ -128,11 +87,9 @@ def main(starts):
         for run in as_completed(runs):
             path, arithmetic = runs[run]
             try:
-                widen(path, run.result())
+                bands.widen(path, run.result())
                 print(f"{path.stem}: {arithmetic}", flush=True)
-            except (
-                Exception
-            ) as error:  # one lesson that breaks under one arithmetic is told; the others go on
+            except Exception as error:  # told; the other lessons go on
                 failed += 1
                 print(f"{path.stem}: {arithmetic}: {type(error).__name__}: {error}", flush=True)
     return min(failed, 1)
