@@ -43,7 +43,7 @@ test: $(READY) lint
 	$(BIN)/python -m pytest $(WORKERS) $(if $(LESSON),-k $(LESSON)_)
 
 unit: $(READY) lint
-	$(BIN)/python -m pytest $(WORKERS) tests/unit
+	$(BIN)/python -m pytest $(WORKERS) -m "not kernel" tests/unit tests/exercises tests/lessons
 
 lint: $(READY)
 	$(BIN)/ruff check --quiet .

@@ -21,6 +21,8 @@ from nbclient.exceptions import CellExecutionError
 
 from lessonkit import story
 
+pytestmark = pytest.mark.kernel
+
 
 def client(notebook, folder=story.LESSONS_FOLDER):
     """Runs the notebook; an output that comes late is waited for."""
@@ -191,7 +193,9 @@ def test_every_training_can_be_interrupted_and_the_rest_still_runs(path):
                 interrupted += "You stopped this." in lessons.output_text(cell)
             else:
                 runner.execute_cell(cell, index)
-    assert interrupted or not training, "nothing in this lesson takes 0.4 s: is what trains in LONG_WORK?"
+    assert interrupted or not training, (
+        "nothing in this lesson takes 0.4 s: is what trains in LONG_WORK?"
+    )
 
 
 def test_one_lesson_alone_says_what_is_missing(tmp_path):

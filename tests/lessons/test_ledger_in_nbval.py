@@ -17,6 +17,8 @@ from pathlib import Path
 sys.path.insert(0, {str(ROOT)!r})
 from lessonkit.ledger import Ledger
 
+pytestmark = pytest.mark.kernel
+
 names = Path({str(ROOT / "names.txt")!r}).read_text().split()
 """
 CLAIMS = """

@@ -9,6 +9,8 @@ import browser
 import lessons
 import pytest
 
+pytestmark = pytest.mark.kernel
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
