@@ -146,7 +146,7 @@ def test_the_usual_treatment_heals(number, sick, capsys, pictures):
         (6, {"batchnorm": True}),
         (9, {"batchnorm": False}),
         (5, {"bias_start": 0}),  # a whole number, too
-        (6, {"gain": 1.4}),
+        (6, {"gain": 5 / 3}),
         (10, {"batchnorm": False}),
         (11, {"batchnorm": False}),
     ],
