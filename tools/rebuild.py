@@ -22,6 +22,8 @@ import readme
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from lessonkit import story
+
 CELL_TIMEOUT = 900  # seconds
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PEAK_MEMORY = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
@@ -100,11 +102,22 @@ def rebuild(path):
     print(f"{path.name:42} {seconds:5.0f} s {mebibytes:6.0f} MiB", flush=True)
 
 
+def with_earlier_rows(notebook):
+    """The notebook with those rows of its loss log that it took from other lessons as these have them now."""
+    for cell in lessons.code_cells(notebook):
+        for output in cell.outputs:
+            if rows := output.get("data", {}).get(story.LOG_MIME):
+                *earlier, own = rows
+                rows = {key: story.saved_row(key) for key in earlier} | {own: rows[own]}
+                output.data.update(story.LossLog(rows)._repr_mimebundle_())
+    return notebook
+
+
 def refresh_shared_parts():
-    """Bring up to date what is made from several lessons: the links between neighbours, and the README's blocks."""
+    """Bring up to date what is made from several lessons: links between neighbours, loss logs, the README's blocks."""
     for path in lessons.lesson_paths():
         notebook = lessons.read(path)
-        linked = lessons.with_navigation(notebook, lessons.navigation(path))
+        linked = with_earlier_rows(lessons.with_navigation(notebook, lessons.navigation(path)))
         if linked != notebook:
             save(path, lessons.as_bytes(linked))
     text = readme.README.read_text(encoding="utf-8")
