@@ -29,7 +29,7 @@ WORKERS := -n auto --maxprocesses=4 --dist loadfile
 help:
 	@echo "make lab       open the lessons in JupyterLab (on this machine only, with a token)"
 	@echo "make test      lint, unit tests, and every lesson executed from a fresh kernel (LESSON=03 for one)"
-	@echo "make unit      lint, and the tests that need neither a kernel nor a browser: under a minute"
+	@echo "make unit      lint, and the quick tests: no kernel, no browser, no long training"
 	@echo "make bench     measure panels, training steps and lessons on this machine, and renew the README's table"
 	@echo "make rebuild   execute the lessons again and save them with their outputs (LESSON=03 for one)"
 	@echo "make spread    measure how far the claims' numbers move between arithmetics (LESSON=03 for one)"
@@ -43,7 +43,7 @@ test: $(READY) lint
 	$(BIN)/python -m pytest $(WORKERS) $(if $(LESSON),-k $(LESSON)_)
 
 unit: $(READY) lint
-	$(BIN)/python -m pytest $(WORKERS) -m "not kernel" tests/unit tests/exercises tests/lessons
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow" tests/unit tests/exercises tests/lessons
 
 lint: $(READY)
 	$(BIN)/ruff check --quiet .

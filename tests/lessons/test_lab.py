@@ -9,7 +9,7 @@ import browser
 import lessons
 import pytest
 
-pytestmark = pytest.mark.kernel
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,11 @@ import sys
 from xml.etree import ElementTree
 
 import nbformat
+import pytest
 
 from lessonkit import ROOT
+
+pytestmark = pytest.mark.slow
 
 SETUP = f"""
 import sys
@@ -16,8 +19,6 @@ from pathlib import Path
 
 sys.path.insert(0, {str(ROOT)!r})
 from lessonkit.ledger import Ledger
-
-pytestmark = pytest.mark.kernel
 
 names = Path({str(ROOT / "names.txt")!r}).read_text().split()
 """

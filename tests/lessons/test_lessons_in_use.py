@@ -21,7 +21,7 @@ from nbclient.exceptions import CellExecutionError
 
 from lessonkit import story
 
-pytestmark = pytest.mark.kernel
+pytestmark = pytest.mark.slow
 
 
 def client(notebook, folder=story.LESSONS_FOLDER):

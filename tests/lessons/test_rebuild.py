@@ -32,7 +32,7 @@ def write_lesson(path, sources):
     path.write_bytes(lessons.as_bytes(nbformat.v4.new_notebook(cells=cells)))
 
 
-@pytest.mark.kernel
+@pytest.mark.slow
 def test_two_rebuilds_differ_in_no_byte(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(lessons.ROOT))
     path = tmp_path / "lesson.ipynb"
@@ -47,7 +47,7 @@ def test_two_rebuilds_differ_in_no_byte(tmp_path, monkeypatch):
         assert leftover not in first
 
 
-@pytest.mark.kernel
+@pytest.mark.slow
 def test_a_lesson_that_raises_stays_as_it_was(tmp_path):
     path = tmp_path / "lesson.ipynb"
     write_lesson(path, ["1 / 0"])

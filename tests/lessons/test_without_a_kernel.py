@@ -7,6 +7,8 @@ import lessons
 import pytest
 from nbconvert import HTMLExporter
 
+pytestmark = pytest.mark.slow
+
 
 class Page(HTMLParser):
     """The pictures of a page, each as its attributes, its words, and the words of its tables' cells."""

@@ -15,6 +15,8 @@ from clinic.diagnoses import DIAGNOSES, small
 from clinic.examination import POSSIBLE, STEPS, Settings, changed, examine
 from exercises import Wrong
 
+pytestmark = pytest.mark.slow
+
 PATIENTS = clinic.PATIENTS.items()
 IDS = [f"{number} {sick.fault}" for number, sick in PATIENTS]
 RELU = {"nonlinearity": "relu", "gain": 2**0.5}
