@@ -200,6 +200,8 @@ def test_every_training_can_be_interrupted_and_the_rest_still_runs(path):
 
 def test_one_lesson_alone_says_what_is_missing(tmp_path):
     notebook = lessons.read(lessons.lesson_paths()[0])
+    for cell in lessons.code_cells(notebook):
+        cell.outputs = []
     with pytest.raises(CellExecutionError) as raised:
         client(notebook, tmp_path).execute()
     assert "No module named 'helpers'. This lesson needs the whole series" in str(raised.value)
