@@ -6,7 +6,7 @@ import browser
 import lessons
 import pytest
 
-SETTLED = 400  # milliseconds after which no picture is on its way any more
+SETTLED = 700  # milliseconds after which no picture is on its way any more
 
 
 def slider_handles(panel, controls):
