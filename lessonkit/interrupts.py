@@ -32,11 +32,6 @@ def stopped():
     return _this_cell() is not None and _this_cell() in _stopped
 
 
-def any_stopped():
-    """Whether any cell was interrupted since the kernel started and was not run again."""
-    return bool(_stopped)
-
-
 def progress(steps, unit=" steps", quiet=False):
     """Count from 0 to steps - 1 with a progress bar, which `set_postfix` gives a running loss.
 
