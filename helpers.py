@@ -3,7 +3,8 @@
     Setup        setup, progress, stoppable                                              every lesson
     Data         load_names, build_vocabulary, build_dataset, split_names, load_splits             01
     Network      draw_parameters, starter_logits                                                   01
-    Training     train, minibatch, lecture_lr, inference, evaluate, sample_names, block_means      01
+    Training     train, minibatch, lecture_lr, inference, evaluate, sample_names, block_means,
+                 mean_and_error                                                            01
     Panels       Guess, Panel, static_twin                                               every lesson
     Theory       gaussian_mean, tanh_std, tanh_stds, saturated_share, gradient_factor              04
     Layers       Linear, BatchNorm1d, Tanh, ReLU, MLP, to_torch                                    06
@@ -63,6 +64,7 @@ from lessonkit.training import (
     evaluate,
     inference,
     lecture_lr,
+    mean_and_error,
     minibatch,
     sample_names,
     starter_logits,

@@ -6,6 +6,7 @@ cell: a second training in it ends at once.
 
 from contextlib import contextmanager
 
+import torch
 from IPython import get_ipython
 from tqdm.auto import tqdm
 
@@ -20,9 +21,11 @@ def _this_cell():
 @contextmanager
 def stoppable():
     """Within it an interruption ends the block, is told, and is not raised: what comes behind the block goes on."""
+    gradients = torch.is_grad_enabled()
     try:
         yield
     except KeyboardInterrupt:
+        torch.set_grad_enabled(gradients)  # it may have come while a no_grad() was left
         _stopped.append(_this_cell())
         print("You stopped this. What was done so far is kept: go on with the next cell.")
 

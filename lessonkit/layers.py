@@ -92,11 +92,12 @@ class ReLU(Tanh):
 class MLP:
     """The deep network: embedding, `depth` hidden layers of `width` units, output layer.
 
-    A hidden layer is Linear, BatchNorm1d if `batchnorm`, and `nonlinearity` (a class, or None for none); the output
-    layer is Linear, and BatchNorm1d if `batchnorm`. A Linear before a BatchNorm1d has no bias.
+    A hidden layer is Linear, BatchNorm1d if `batchnorm`, and `nonlinearity` (a class, or None for none). The output
+    layer is Linear; and BatchNorm1d, the lecture's form, if `batchnorm` is True and not "hidden", the usual form. A
+    Linear before a BatchNorm1d has no bias.
 
     generator: draws C, (symbols, 10), then each Linear's weight in order. symbols: of the vocabulary.
-    gain: a factor on the weights of the hidden Linear layers.
+    gain: a factor on the weights of the hidden Linear layers. gamma: the weight of each hidden BatchNorm1d at first.
     last_scale: a factor on the last layer's weight, that of its BatchNorm1d if it has one: less confident at first.
 
     C: the embedding. layers: all layers in order. hidden: of each hidden layer the last piece, whose `out` is its
@@ -111,6 +112,7 @@ class MLP:
         depth=5,
         width=100,
         gain=1.0,
+        gamma=1.0,
         last_scale=1.0,
         nonlinearity=Tanh,
         batchnorm=False,
@@ -118,15 +120,20 @@ class MLP:
     ):
         if depth < 1:
             raise ValueError(f"depth is {depth}; it must be 1 or more hidden layers.")
+        if batchnorm not in (False, True, "hidden"):
+            raise ValueError(f'batchnorm is {batchnorm!r}; it can be False, True or "hidden".')
         self.C = torch.randn((symbols, 10), generator=generator).requires_grad_()
         self.layers, self.hidden, self.weights = [], [], {"embedding": self.C}
         sizes = [10 * block_size, *[width] * depth, symbols]
         for number, (fan_in, fan_out) in enumerate(pairwise(sizes), 1):
-            linear = Linear(fan_in, fan_out, bias=not batchnorm, generator=generator)
-            self.layers += [linear, BatchNorm1d(fan_out)] if batchnorm else [linear]
+            normalized = batchnorm is True or (batchnorm == "hidden" and number <= depth)
+            linear = Linear(fan_in, fan_out, bias=not normalized, generator=generator)
+            self.layers += [linear, BatchNorm1d(fan_out)] if normalized else [linear]
             self.weights["output" if number > depth else f"layer {number}"] = linear.weight
             if number <= depth:
                 linear.weight.data *= gain
+                if normalized:
+                    self.layers[-1].weight.data *= gamma
                 self.layers += [nonlinearity()] if nonlinearity else []
                 self.hidden.append(self.layers[-1])
         self.layers[-1].weight.data *= last_scale

@@ -10,7 +10,7 @@ from lessonkit.data import END
 from lessonkit.interrupts import progress, stoppable, stopped
 
 SEED = 2147483647  # the lecture's, for every network
-PIECE = 10_000  # examples that are evaluated at once: a layer's outputs for all of them take a few megabytes
+PIECE = 1_000  # examples that are evaluated at once: a network keeps its layers' outputs for the last ones
 
 # ---------------------------------------------------------------- The starter
 
@@ -108,6 +108,15 @@ def train(
 def block_means(losses, size):
     """The mean of each `size` losses in a row, as a tensor; a rest that fills no block is left out."""
     return torch.tensor(losses[: len(losses) // size * size]).view(-1, size).mean(1)
+
+
+def mean_and_error(values):
+    """The mean over the first dimension, such as seeds, and its standard error: two tensors of the other dimensions.
+
+    values: a tensor, or lists of numbers. The standard error is the std (n - 1) / √n.
+    """
+    values = torch.as_tensor(values)
+    return values.mean(0), values.std(0) / len(values) ** 0.5
 
 
 # ---------------------------------------------------------------- What was learned
