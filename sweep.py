@@ -4,12 +4,13 @@
     runs[1].losses, runs[1].network
 
 A training step of one small network is mostly the overhead of its operations. K networks of one shape, stacked into
-tensors with a first dimension of size K, share it. Lesson 11 shows how, and that the result is the same.
+tensors with a first dimension of size K, share it. Lesson 12 shows how, and that the result is the same.
 """
 
 import copy
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -23,7 +24,7 @@ from lessonkit.training import SEED, Losses
 LARGEST_STACK = 16  # networks; in a larger stack, each costs as much
 BATCH_SIZE = 32  # examples, as in helpers.train
 # What a setting may have beside the network's options, and what it is otherwise.
-OWN = {"lr": 0.1, "seed": SEED}
+OWN = {"lr": 0.1, "seed": SEED, "optimizer": "sgd"}
 
 _parameters = inspect.signature(MLP).parameters.values()
 OPTIONS = [option.name for option in _parameters if option.kind is option.KEYWORD_ONLY]
@@ -44,9 +45,10 @@ class Run:
 def train_many(settings, steps, X, Y, symbols):
     """Train one network for each setting, as `helpers.train` would one by one. Returns a Run for each, in their order.
 
-    settings: a list of dicts, each with keyword arguments of helpers.MLP; and with "lr", the learning rate, and
-    "seed", if these are not to be those of OWN. The seed is that of the network's own generator, which draws its
-    weights and then its minibatches: so nothing but the setting makes a difference.
+    settings: a list of dicts, each with keyword arguments of helpers.MLP; and with "lr", the learning rate, a number
+    or a function of the step, "seed", and "optimizer", "sgd" or "adam", if these are not to be those of OWN. The seed
+    is that of the network's own generator, which draws its weights and then its minibatches: so nothing but the
+    setting makes a difference.
     X, Y: contexts, (N, block_size), and the next characters, (N,). symbols: of the vocabulary.
 
     Networks of one shape are trained together, up to LARGEST_STACK of them. One that blows up does not touch the
@@ -62,7 +64,7 @@ def train_many(settings, steps, X, Y, symbols):
     if steps < 1:
         raise ValueError(f"steps is {steps}; it must be 1 or more.")
     plants = [plant(place, setting, symbols) for place, setting in enumerate(settings)]
-    stacks = stacks_of([one.network for one in plants])
+    stacks = stacks_of(plants)
     with stoppable():
         todo = iter(progress(steps * len(stacks)))
         for places in stacks:
@@ -82,7 +84,8 @@ class Plant:
 
     network: MLP
     generator: torch.Generator
-    lr: float
+    lr: float | Callable
+    optimizer: str
     losses: list = field(default_factory=list)
 
 
@@ -93,14 +96,17 @@ def plant(place, setting, symbols):
             f"setting {place} is {setting!r}; it must be a dict, such as dict(gain=1.0)."
         )
     options = OWN | setting
-    lr, seed = options.pop("lr"), options.pop("seed")
+    lr, seed, optimizer = (options.pop(name) for name in OWN)
     if unknown := options.keys() - set(OPTIONS):
         known = ", ".join([*OPTIONS, *OWN])
         raise ValueError(f"setting {place} has {sorted(unknown)[0]!r}; what can be set is {known}.")
-    if not isinstance(lr, int | float) or not 0 < lr < math.inf:
+    if not callable(lr) and (not isinstance(lr, int | float) or not 0 < lr < math.inf):
         raise ValueError(
             f"setting {place} has the learning rate {lr!r}; it must be a positive number."
         )
+    if optimizer not in OPTIMIZERS:
+        known = ", ".join(OPTIMIZERS)
+        raise ValueError(f"setting {place} has the optimizer {optimizer!r}; there are {known}.")
     try:
         generator = torch.Generator().manual_seed(seed)
         network = MLP(generator, symbols, **options)
@@ -110,14 +116,15 @@ def plant(place, setting, symbols):
         if type(layer) not in STACKED and layer.parameters():
             kind = type(layer).__name__
             raise ValueError(f"setting {place}: {kind} has parameters, and cannot be stacked.")
-    return Plant(network, generator, lr)
+    return Plant(network, generator, lr, optimizer)
 
 
-def stacks_of(networks):
+def stacks_of(plants):
     """The places of the networks that can be trained together: lists of at most LARGEST_STACK."""
     shapes = {}
-    for place, network in enumerate(networks):
-        shape = (*map(type, network.layers), *(p.shape for p in network.parameters()))
+    for place, one in enumerate(plants):
+        layers, parameters = one.network.layers, one.network.parameters()
+        shape = (one.optimizer, *map(type, layers), *(p.shape for p in parameters))
         shapes.setdefault(shape, []).append(place)
     return [
         places[start : start + LARGEST_STACK]
@@ -132,12 +139,14 @@ def train_stack(plants, todo, X, Y):
     An interruption is passed on when what was learned by then is in the networks.
     """
     stack = Stack([one.network for one in plants])
-    lrs = torch.tensor([one.lr for one in plants])[:, None, None]
+    optimizer = OPTIMIZERS[plants[0].optimizer](stack.parameters())
     draw = Batches([one.generator for one in plants], len(X))
     try:
-        for _ in todo:
+        for number, _ in enumerate(todo):
             batch = draw()  # (K, N)
-            losses = step(stack, X[batch], Y[batch], lrs)
+            losses = gradients(stack, X[batch], Y[batch])
+            lrs = [one.lr(number) if callable(one.lr) else one.lr for one in plants]
+            optimizer.step(torch.tensor(lrs)[:, None, None])
             for one, loss in zip(plants, losses.tolist(), strict=True):
                 one.losses.append(loss)
     finally:
@@ -164,10 +173,10 @@ class Batches:
         return torch.stack(drawn)[self.rows]
 
 
-def step(stack, X, Y, lrs):
-    """One step of gradient descent for each network of a stack. Returns their losses, (K,).
+def gradients(stack, X, Y):
+    """Give each network of a stack the gradients of its own loss. Returns the losses, (K,).
 
-    X: (K, N, block_size), Y: (K, N), lrs: (K, 1, 1).
+    X: (K, N, block_size), Y: (K, N).
     """
     logits = stack(X)  # (K, N, symbols)
     each = F.cross_entropy(logits.flatten(0, 1), Y.flatten(), reduction="none")
@@ -175,9 +184,40 @@ def step(stack, X, Y, lrs):
     for p in stack.parameters():
         p.grad = None
     losses.sum().backward()  # no network's numbers are in another one's loss: each gets its own gradient
-    for p in stack.parameters():
-        p.data -= p.grad.mul_(lrs)
     return losses.detach()
+
+
+class SGD:
+    """Plain gradient descent of a stack's parameters, each with K networks as its first dimension."""
+
+    def __init__(self, parameters):
+        self.parameters = parameters
+
+    def step(self, lrs):
+        """One step for all. lrs: the learning rates, (K, 1, 1)."""
+        for p in self.parameters:
+            p.data -= p.grad.mul_(lrs)
+
+
+class Adam(SGD):
+    """The same by Adam, with the constants of torch.optim.Adam: Kingma and Ba 2014, arXiv 1412.6980, algorithm 1."""
+
+    def __init__(self, parameters, beta1=0.9, beta2=0.999, eps=1e-8):
+        super().__init__(parameters)
+        self.beta1, self.beta2, self.eps, self.steps = beta1, beta2, eps, 0
+        self.means = [torch.zeros_like(p) for p in parameters]
+        self.squares = [torch.zeros_like(p) for p in parameters]
+
+    def step(self, lrs):
+        self.steps += 1
+        unbias1, unbias2 = 1 - self.beta1**self.steps, 1 - self.beta2**self.steps
+        for p, mean, square in zip(self.parameters, self.means, self.squares, strict=True):
+            mean.lerp_(p.grad, 1 - self.beta1)
+            square.mul_(self.beta2).addcmul_(p.grad, p.grad, value=1 - self.beta2)
+            p.data -= lrs * (mean / unbias1) / ((square / unbias2).sqrt() + self.eps)
+
+
+OPTIMIZERS = {"sgd": SGD, "adam": Adam}
 
 
 class StackedLinear:

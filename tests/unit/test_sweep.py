@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import helpers
 import sweep
@@ -42,6 +43,7 @@ SETTINGS = [
     {"gain": 5 / 3, "depth": 3, "width": 20, "lr": 0.5},
     {"gain": 3.0, "depth": 2, "width": 20, "last_scale": 0.1},
     {"gain": 1.0, "depth": 3, "width": 20, "batchnorm": True, "lr": 0.3},
+    {"gain": 1.0, "depth": 3, "width": 20, "batchnorm": "hidden", "gamma": 0.5},
     {"gain": 2.0, "depth": 3, "width": 20, "batchnorm": True},
     {"gain": 1.4, "depth": 3, "width": 20, "nonlinearity": helpers.ReLU},
     {"gain": 1.0, "depth": 3, "width": 20, "nonlinearity": None},
@@ -118,9 +120,36 @@ def test_networks_of_one_shape_share_a_stack():
         helpers.MLP(g, SYMBOLS, width=8, batchnorm=True),
         helpers.MLP(g, SYMBOLS, width=8, depth=2),
     ]
-    stacks = sweep.stacks_of([*narrow[:5], *others, *narrow[5:]])
+    networks = [*narrow[:5], *others, *narrow[5:]]
+    stacks = sweep.stacks_of([sweep.Plant(network, g, 0.1, "sgd") for network in networks])
     assert [len(places) for places in stacks] == [16, 2, 1, 1]
     assert sorted(place for places in stacks for place in places) == list(range(20))
+
+
+def test_the_learning_rate_can_be_a_function_of_the_step():
+    falling, plain = {"width": 10, "depth": 2, "lr": lambda step: 0.5 / (1 + step)}, {"width": 10}
+    run, beside = together([falling, plain | {"depth": 2}])
+    assert apart(run.losses, alone(falling, SHORT)[0]) < 1e-5
+    assert apart(beside.losses, alone(plain | {"depth": 2}, SHORT)[0]) < 1e-5
+
+
+@pytest.mark.parametrize("kind", [{}, {"batchnorm": "hidden", "gamma": 0.5}])
+def test_adam_is_that_of_torch(kind):
+    """Two networks of one stack with other learning rates, held against torch.optim.Adam, each alone."""
+    settings = [
+        kind | {"width": 10, "depth": 2, "optimizer": "adam", "lr": lr} for lr in (1e-3, 0.03)
+    ]
+    for setting, run in zip(settings, together(settings), strict=True):
+        g = torch.Generator().manual_seed(helpers.SEED)
+        network = helpers.MLP(g, SYMBOLS, width=10, depth=2, **kind)
+        adam = torch.optim.Adam(network.parameters(), lr=setting["lr"])
+        for loss in run.losses:
+            X, Y = helpers.minibatch(*examples(), g)
+            expected = F.cross_entropy(network(X), Y)
+            adam.zero_grad()
+            expected.backward()
+            adam.step()
+            assert abs(loss - expected.item()) < 1e-5
 
 
 def test_one_that_blows_up_does_not_touch_the_others():
@@ -139,15 +168,15 @@ def test_other_block_sizes_and_symbols_fit():
 
 
 def test_an_interruption_keeps_what_was_learned(monkeypatch, capsys):
-    step, done = sweep.step, []
+    gradients, done = sweep.gradients, []
 
     def interrupted(*arguments):
         if len(done) == 7:
             raise KeyboardInterrupt
         done.append(1)
-        return step(*arguments)
+        return gradients(*arguments)
 
-    monkeypatch.setattr(sweep, "step", interrupted)
+    monkeypatch.setattr(sweep, "gradients", interrupted)
     settings = [{"width": 10, "depth": depth} for depth in (1, 2)]
     first, second = together(settings, 100)
     assert (first.losses.done, second.losses.done) == (7, 0)
@@ -175,6 +204,7 @@ class Leaky(helpers.Tanh):
         ({"gains": 1}, "setting 1 has 'gains'"),
         ({"lr": 0}, "setting 1 has the learning rate 0"),
         ({"lr": "fast"}, "learning rate 'fast'"),
+        ({"optimizer": "newton"}, "the optimizer 'newton'; there are sgd, adam"),
         ({"seed": "lucky"}, "setting 1, "),
         ({"depth": 0}, "depth is 0"),
         ({"width": "wide"}, "setting 1, "),
