@@ -154,7 +154,7 @@ def what_it_does(tree):
 
 @pytest.mark.parametrize("name", ["Linear", "BatchNorm1d", "Tanh"])
 def test_lesson_06_builds_the_class_of_the_helpers(name):
-    (path,) = lessons.lesson_paths("06")
+    (path,) = lessons.lesson_paths("06_")
     in_the_lesson = [
         node
         for cell in lessons.code_cells(lessons.read(path))
@@ -186,6 +186,22 @@ def test_the_deep_network_is_the_lectures(batchnorm, parameters):
     if batchnorm:
         assert torch.equal(network.layers[-1].weight, torch.full((SYMBOLS,), 0.1))
     assert [type(layer).__name__ for layer in network.hidden] == ["Tanh"] * 5
+
+
+def test_the_usual_form_leaves_the_logits_as_they_are():
+    network = helpers.MLP(generator(), SYMBOLS, batchnorm="hidden", gamma=0.3, last_scale=0.1)
+    assert sum(p.numel() for p in network.parameters()) == 46_997
+    norms = [layer for layer in network.layers if isinstance(layer, helpers.BatchNorm1d)]
+    assert len(norms) == 5
+    assert all(torch.equal(norm.weight, torch.full((100,), 0.3)) for norm in norms)
+    lectures = helpers.MLP(generator(), SYMBOLS, batchnorm=True)
+    assert torch.equal(network.layers[-1].weight, 0.1 * lectures.layers[-2].weight)
+    assert torch.equal(network.layers[-1].bias, torch.zeros(SYMBOLS))
+
+
+def test_batchnorm_is_one_of_three_forms():
+    with pytest.raises(ValueError, match="batchnorm is 'all'; it can be False, True or \"hidden\""):
+        helpers.MLP(generator(), SYMBOLS, batchnorm="all")
 
 
 def test_training_mode_reaches_every_layer():

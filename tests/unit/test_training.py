@@ -209,3 +209,21 @@ def test_evaluating_in_pieces_is_the_mean_of_all(examples, monkeypatch):
 def test_block_means_leave_the_rest_out(count, blocks):
     means = helpers.block_means([float(i) for i in range(count)], 10)
     assert means.tolist() == [4.5 + 10 * i for i in range(blocks)]
+
+
+def test_gradients_are_on_again_after_an_interruption():
+    with training.stoppable(), torch.no_grad():
+        torch.set_grad_enabled(False)
+        raise KeyboardInterrupt
+    with training.stoppable():
+        torch.set_grad_enabled(
+            False
+        )  # as an interruption leaves it that comes while no_grad() is left
+        raise KeyboardInterrupt
+    assert torch.is_grad_enabled()
+
+
+def test_the_mean_over_seeds_and_its_standard_error():
+    mean, error = helpers.mean_and_error([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0], [2.0, 5.0]])
+    assert mean.tolist() == [2.0, 5.0]
+    assert error.tolist() == pytest.approx([(2 / 3) ** 0.5 / 2, 0])
