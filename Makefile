@@ -40,7 +40,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab --config=jupyter_lab_config.py $(LAB_FLAGS)
 
 test: $(READY) lint
-	$(BIN)/python -m pytest $(WORKERS) $(if $(LESSON),-k $(LESSON)_)
+	$(BIN)/python -m pytest $(WORKERS) $(if $(LESSON),-k "$(LESSON)_ or $(LESSON)b_ or $(LESSON)c_")
 
 unit: $(READY) lint
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow" tests/unit tests/exercises tests/lessons

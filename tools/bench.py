@@ -178,7 +178,7 @@ def fastest_of(loops, X, Y):
     return fastest
 
 
-# Of the starter's size, and of lesson 11's map.
+# Of the starter's size, and of lesson 12's map.
 SWEPT = {
     "1 layer of 200": {"depth": 1, "width": 200},
     "4 layers of 50": {"depth": 4, "width": 50},

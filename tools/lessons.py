@@ -120,18 +120,38 @@ def front_matter(path):
     return FrontMatter(title[1], title[2], question[1], int(minutes[1]))
 
 
+def is_companion(path):
+    """Whether a notebook goes with a lesson, as 02b and 06c do, and is none of its own."""
+    return path.name[2] != "_"
+
+
+def companions(path):
+    """The companions of a lesson, in order."""
+    return [other for other in lesson_paths(path.name[:2]) if is_companion(other)]
+
+
 def navigation(path):
-    """The line of links near a lesson's top and at its end: previous lesson, contents, next lesson."""
-    paths = lesson_paths()
-    place = paths.index(path)
+    """The line of links near a lesson's top and at its end: previous lesson, contents, companions, next lesson.
+
+    A companion leads back to its lesson, and on to the next one.
+    """
+    mains = [other for other in lesson_paths() if not is_companion(other)]
+    place = next(place for place, main in enumerate(mains) if main.name[:2] == path.name[:2])
 
     def link(neighbour):
         front = front_matter(neighbour)
         return f"[{front.number} · {front.title}]({neighbour.name})"
 
-    before = [f"← {link(paths[place - 1])}"] if place > 0 else []
-    after = [f"{link(paths[place + 1])} →"] if place + 1 < len(paths) else []
-    return " | ".join([*before, "[Contents](../README.md)", *after])
+    back = mains[place] if is_companion(path) else mains[place - 1] if place else None
+    beside = [] if is_companion(path) else companions(path)
+    return " | ".join(
+        [
+            *([f"← {link(back)}"] if back else []),
+            "[Contents](../README.md)",
+            *map(link, beside),
+            *(f"{link(main)} →" for main in mains[place + 1 : place + 2]),
+        ]
+    )
 
 
 def with_navigation(notebook, line):

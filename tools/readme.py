@@ -10,11 +10,21 @@ PICTURE = lessons.ROOT / "picture.png"
 
 def blocks():
     """The parts of the README that are made from the lessons: a dict from a block's name to its markdown."""
-    table = ["| lesson | the question it answers | minutes |", "|---|---|---|"]
+    table = [
+        "| lesson | the question it answers | minutes | to go on, with minutes |",
+        "|---|---|---|---|",
+    ]
     for path in lessons.lesson_paths():
+        if lessons.is_companion(path):
+            continue
         front = lessons.front_matter(path)
         link = f"[{front.number} · {front.title}](notebooks/{path.name})"
-        table.append(f"| {link} | {front.question} | {front.minutes} |")
+        more = [
+            f"[{beside.number} · {beside.title}](notebooks/{other.name}), {beside.minutes}"
+            for other in lessons.companions(path)
+            for beside in [lessons.front_matter(other)]
+        ]
+        table.append(f"| {link} | {front.question} | {front.minutes} | {'; '.join(more)} |")
     rows = {key: row for key in story.STORY if (row := story.saved_row(key)) is not None}
     return {"lessons": "\n".join(table), "loss log": str(story.LossLog(rows))}
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from itertools import pairwise
+from statistics import median
 
 import fingerprints
 import lessons
@@ -56,6 +57,13 @@ def test_it_opens_with_its_front_matter_and_the_setup_cell(path, notebook):
     assert lessons.code_cells(notebook)[0].source == SETUP
 
 
+def test_it_says_how_long_its_companions_take(path, notebook):
+    for companion in lessons.companions(path) if not lessons.is_companion(path) else []:
+        front = lessons.front_matter(companion)
+        said = f"[{front.number}]({companion.name}), {front.minutes} minutes"
+        assert said in notebook.cells[0].source
+
+
 def test_it_links_to_its_neighbours_at_top_and_bottom(path, notebook):
     line = lessons.navigation(path)
     assert lessons.with_navigation(notebook, line) == notebook, "run `make rebuild`"
@@ -87,13 +95,37 @@ def test_its_headings_are_in_order(notebook):
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
+def lines_of(cell):
+    """How many lines of a cell are not empty."""
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
+
+
 def test_its_code_is_short(notebook):
     """All cells but the ledger, which is folded away."""
     for cell in lessons.code_cells(notebook):
         ast.parse(cell.source)  # plain Python: no magic, no shell
     for cell in lessons.code_cells(notebook)[:-1]:
-        lines = [line for line in cell.source.splitlines() if line.strip()]
-        assert len(lines) <= 25, f"{len(lines)} lines: {cell.source}"
+        assert lines_of(cell) <= 25, cell.source
+
+
+# The lessons that are told as one question, each with what is proved and practised beside it.
+ONE_QUESTION = [path for path in PATHS if path.name[:2] <= "09" and not lessons.is_companion(path)]
+
+
+@pytest.mark.parametrize("path", ONE_QUESTION, ids=lambda path: path.stem)
+def test_it_is_one_question_in_few_cells(path):
+    notebook = lessons.read(path)
+    assert 28 <= len(notebook.cells) <= 36
+    words = sum(len(cell.source.split()) for cell in lessons.markdown_cells(notebook))
+    assert words <= 2_000
+    lines = [lines_of(cell) for cell in lessons.code_cells(notebook)[:-1]]
+    assert median(lines) <= 5
+    assert max(lines) <= 20
+    closing = "".join(cell.source for cell in lessons.markdown_cells(notebook)[-3:])
+    for part in ("## In short", "**Who found this", "**Next:**"):
+        assert part in closing, part
+    panels = sum("helpers.Panel(" in cell.source for cell in lessons.code_cells(notebook))
+    assert panels == 1
 
 
 def test_it_has_as_much_prose_as_code(notebook):
@@ -316,7 +348,7 @@ def made_up(prose, claims=(), compared=""):
         ("## Try 12\n\n`13`, [lesson 14](15.md), ![16](17.png)\n\n```python\n18\n```\n", []),
         ("<details><summary>Hint 21</summary>\n\nTry **22**.\n\n</details>", ["21", "22"]),
         ("| a | 31 |\n|---|---|\n| `32` | 33 |", ["31", "33"]),
-        ("Lessons 10 and 11, exercise 3.2; 03 to 05. In lesson 07, 34 layers", ["34"]),
+        ("Lessons 11 and 12, exercise 3.2; 03 to 05. In lesson 07, 34 layers", ["34"]),
         ("- one of 41\n- two of 42", ["41", "42"]),
         (r"$\sqrt{51}$ and -0.52", ["51", "0.52"]),
     ],
