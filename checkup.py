@@ -4,7 +4,7 @@
     print(report)
     report.draw(plt.figure(figsize=(10, 6)))
 
-Lesson 10 builds it up and tries it. By hooks it sees what the *modules* of a network put out. What a `forward`
+Lesson 11 builds it up and tries it. By hooks it sees what the *modules* of a network put out. What a `forward`
 computes by functions such as torch.tanh, or inside an LSTM, it does not see, only what comes of it.
 """
 
@@ -23,7 +23,7 @@ from lessonkit.diagnostics import SATURATED, USUAL_RATIO, measure
 from lessonkit.layers import MLP, BatchNorm1d, Linear, Tanh, to_torch
 from lessonkit.pictures import plot_histograms
 
-# When a measurement becomes a finding. Lesson 10 counts the false alarms and the misses that these give.
+# When a measurement becomes a finding. Lesson 11 counts the false alarms and the misses that these give.
 ABOVE_IGNORANCE = 0.5  # nats of a first loss above ln(classes); logits of std 1 cost that much
 ABOVE_VARIANCE = 2  # a first squared loss against the targets' variance
 SATURATED_SHARE = 1 / 3  # of a layer's outputs

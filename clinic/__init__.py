@@ -1,4 +1,4 @@
-"""The clinic of lesson 09: networks with one fault each, for the learner to diagnose and to treat.
+"""The clinic of lesson 10: networks with one fault each, for the learner to diagnose and to treat.
 
 A lesson says `import clinic` and finds here what it calls. Behind it stand
 

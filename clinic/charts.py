@@ -1,4 +1,4 @@
-"""The charts of lesson 09's clinic, as pictures and in words."""
+"""The charts of lesson 10's clinic, as pictures and in words."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""What lesson 09 calls: show, ward, Consultation, treat, score, files; and the charts of its patients."""
+"""What lesson 10 calls: show, ward, Consultation, treat, score, files; and the charts of its patients."""
 
 import html
 from time import monotonic

@@ -1,4 +1,4 @@
-"""The diagnoses of lesson 09's clinic: which signs they have, read off any chart, with the numbers.
+"""The diagnoses of lesson 10's clinic: which signs they have, read off any chart, with the numbers.
 
 They are written once for all patients. So a wrong diagnosis is answered from the patient's own numbers, and health
 is one of them: a treatment has helped when nothing on the new chart speaks against "nothing is wrong".

@@ -1,4 +1,4 @@
-"""The examination of lesson 09's clinic: what can be set in a network, and the chart that is measured of it."""
+"""The examination of lesson 10's clinic: what can be set in a network, and the chart that is measured of it."""
 
 import copy
 import math

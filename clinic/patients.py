@@ -1,4 +1,4 @@
-"""The patients of lesson 09's clinic, each with one fault. Do not read on before the lesson's end."""
+"""The patients of lesson 10's clinic, each with one fault. Do not read on before the lesson's end."""
 
 from dataclasses import dataclass
 

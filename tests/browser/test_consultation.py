@@ -13,7 +13,7 @@ LIST = ".jp-OutputArea-output .widget-vbox:has(label:text-is('diagnosis'))"
 def clinic(chromium, lab):
     page = chromium.new_page(viewport=browser.VIEWPORT)
     try:
-        browser.run_all(page, lab, "09_clinic.ipynb")
+        browser.run_all(page, lab, "10_clinic.ipynb")
         yield page
     finally:
         page.close()

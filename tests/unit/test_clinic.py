@@ -1,4 +1,4 @@
-"""The clinic of lesson 09: charts, diagnoses against all patients, treatments, the consultation, the score."""
+"""The clinic of lesson 10: charts, diagnoses against all patients, treatments, the consultation, the score."""
 
 import itertools
 import math
