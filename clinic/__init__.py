@@ -7,6 +7,7 @@ A lesson says `import clinic` and finds here what it calls. Behind it stand
     charts.py         a chart as a picture and in words
     patients.py       the patients and their faults. Do not read it before the lesson's end
     consultation.py   the round, the list of diagnoses, treatments, the score
+    newcomers.py      patients without end, drawn at random
 """
 
 from clinic.consultation import (
@@ -21,6 +22,7 @@ from clinic.consultation import (
 )
 from clinic.diagnoses import DIAGNOSES
 from clinic.examination import Chart, Settings, build, changed, data, examine
+from clinic.newcomers import Round, next_patient
 from clinic.patients import PATIENTS
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "PATIENTS",
     "Chart",
     "Consultation",
+    "Round",
     "Settings",
     "build",
     "changed",
@@ -35,6 +38,7 @@ __all__ = [
     "data",
     "examine",
     "files",
+    "next_patient",
     "score",
     "show",
     "treat",

@@ -66,11 +66,11 @@ def record(chart):
     """The extra lines of a chart: (what, value) pairs, the same for every patient."""
     s = chart.settings
     return [
-        ("hidden layers", f"{s.depth} of 100 {NAMES[s.nonlinearity]}"),
+        ("hidden layers", f"{s.depth} of {s.width} {NAMES[s.nonlinearity]}"),
         ("BatchNorm", "behind each Linear" if s.batchnorm else "none"),
         ("parameters", f"{chart.parameters:,}"),
         ("of these never moved", f"{chart.still:,}"),
-        ("stuck units", f"{100 * sum(chart.stuck):.0f} of {100 * s.depth}"),
+        ("stuck units", f"{s.width * sum(chart.stuck):.0f} of {s.width * s.depth}"),
         ("first loss", f"{chart.first:.2f}"),
         ("last 100 minibatches", f"{chart.late:.2f}"),
         ("train names, evaluated", f"{chart.train:.2f}"),
@@ -138,10 +138,13 @@ def png(figure):
     return base64.b64encode(buffer.getvalue()).decode()
 
 
+def picture_as_html(picture, words):
+    """A PNG, as text in base64, with its alternative text."""
+    return f'<img alt="{html.escape(words)}" style="max-width: 100%" src="data:image/png;base64,{picture}">'
+
+
 def show_picture(picture, words):
     """Show a PNG with its alternative text: as a widget that has it in JupyterLab too, and as a picture on the web."""
-    shown = widgets.HTML(
-        f'<img alt="{html.escape(words)}" style="max-width: 100%" src="data:image/png;base64,{picture}">'
-    )
+    shown = widgets.HTML(picture_as_html(picture, words))
     bundle = shown._repr_mimebundle_() | {"text/plain": words, "image/png": picture}
     display(bundle, metadata={"image/png": {"alt": words}}, raw=True)

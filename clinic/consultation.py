@@ -70,10 +70,14 @@ class Consultation:
 
     The first diagnosis that is chosen counts for `score`, in this kernel, even if the cell is run again. With the arrow
     keys one comes by others on the way: what is left again within SETTLED seconds does not count.
+
+    sick, its_chart, chosen: of a newcomer, its Patient, its Chart, and where the first choices are kept.
     """
 
-    def __init__(self, patient):
-        self.patient, self.chart = patient, chart(patient)
+    def __init__(self, patient, *, sick=None, its_chart=None, chosen=None):
+        self.patient, self.sick = patient, sick or the(patient)
+        self.chosen = CHOSEN if chosen is None else chosen
+        self.chart = its_chart or chart(patient)
         self._chosen_at = None  # as long as the first choice has not settled
         names = sorted((found.name, key) for key, found in DIAGNOSES.items())
         self.list = widgets.Dropdown(
@@ -90,24 +94,24 @@ class Consultation:
             return
         now = monotonic()
         passing = self._chosen_at is not None and now - self._chosen_at < SETTLED
-        if self.patient not in CHOSEN or passing:
-            CHOSEN[self.patient], self._chosen_at = key, now
+        if self.patient not in self.chosen or passing:
+            self.chosen[self.patient], self._chosen_at = key, now
         else:
             self._chosen_at = None
         self.answer.value = status(self.reply(key))
 
     def reply(self, key):
         """What the chart says to this diagnosis, as HTML. It does not name another one."""
-        patient, chosen = the(self.patient), DIAGNOSES[key]
+        patient, chosen = self.sick, DIAGNOSES[key]
         speaks_for, against = chosen.evidence(self.chart)
         if key == patient.fault:
             parts = [
                 f"<b>Yes: {html.escape(chosen.name)}.</b> The chart says so:",
                 listed(speaks_for),
             ]
-            parts.append(
-                "Nothing on it speaks against it. Now treat the patient, in the next cell."
-            )
+            parts.append("Nothing on it speaks against it.")
+            if patient in PATIENTS.values():
+                parts.append(" Now treat the patient, in the next cell.")
         else:
             parts = ["<b>No.</b> Then the chart would show: ", html.escape(chosen.expects)]
             parts += [" Against it:", listed(against)]

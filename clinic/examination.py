@@ -23,10 +23,11 @@ STUCK = 0.01  # a unit whose outputs lie within it, for 1,000 examples, counts a
 class Settings:
     """What a network is made of and how it is trained. The defaults are healthy.
 
-    seed: draws the weights, then the minibatches. It, like the depth, is no treatment.
+    seed: draws the weights, then the minibatches. It, like depth and width, is no treatment.
     """
 
     depth: int = 5
+    width: int = 100
     nonlinearity: str = "tanh"
     batchnorm: bool = False
     gain: float = 5 / 3
@@ -174,6 +175,7 @@ def build(settings, generator, symbols):
         generator,
         symbols,
         depth=settings.depth,
+        width=settings.width,
         gain=settings.gain,
         last_scale=settings.output_scale,
         nonlinearity={"tanh": helpers.Tanh, "relu": helpers.ReLU}[settings.nonlinearity],
@@ -256,7 +258,7 @@ def at_the_end(network, start, settings):
     on_train, on_dev = (costs(network, *split, EVALUATED, 1_000) for split in (train, dev))
     network.eval()
     costs(network, *train, 1_000, 1_000)
-    spans = [layer.out.amax(0) - layer.out.amin(0) for layer in network.hidden]  # (100,) each
+    spans = [layer.out.amax(0) - layer.out.amin(0) for layer in network.hidden]  # (width,) each
     return {
         "train": on_train.mean().item(),
         "dev": on_dev.mean().item(),

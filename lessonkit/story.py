@@ -36,9 +36,9 @@ STORY = {
     "tanh": Step("03_fixing_the_saturated_tanh", "and W1 × 0.2, b1 × 0.01", ("2.0356", "2.1027")),
     "kaiming": Step("04_kaiming_init", "and W1 × (5/3)/√30 instead", ("2.0377", "2.1070")),
     "batchnorm": Step("05_batchnorm", "and BatchNorm before the tanh", ("2.0668", "2.1048")),
-    "deep": Step(
-        "08_batchnorm_revisited", "five hidden layers with BatchNorm", ("–", "–")
-    ),  # not published
+    # Not published: the lecture does not train these to the end.
+    "deep": Step("09_the_whole_story", "five hidden layers of 100", ("–", "–")),
+    "normalized": Step("09_the_whole_story", "and BatchNorm in each of them", ("–", "–")),
 }
 
 
@@ -84,8 +84,10 @@ class LossLog:
         return {"text/markdown": str(self), "text/plain": str(self), LOG_MIME: self.rows}
 
 
-def loss_log(key, *, initial, train, dev, steps, folder=LESSONS_FOLDER):
+def loss_log(key, *, initial, train, dev, steps, before=None, folder=LESSONS_FOLDER):
     """The loss log up to the step `key` of the story: this lesson's row as just measured, the earlier ones as saved.
+
+    before: the LossLog of an earlier step that was measured in the same lesson.
 
     A saved lesson carries its own row as data in its outputs; this reads the rows of the earlier steps from there.
     So no number is kept anywhere but in the lesson that measured it, and each lesson still runs alone.
@@ -95,7 +97,8 @@ def loss_log(key, *, initial, train, dev, steps, folder=LESSONS_FOLDER):
     if key not in STORY:
         raise KeyError(f"{key!r} is no step of the story; the steps are {', '.join(STORY)}.")
     earlier = list(STORY)[: list(STORY).index(key)]
-    rows = {step: saved_row(step, folder) for step in earlier}
+    here = before.rows if before else {}
+    rows = {step: here[step] if step in here else saved_row(step, folder) for step in earlier}
     losses = {"initial": initial, "train": train, "dev": dev}
     # A diverged run ends in nan or inf, which JSON does not have: such a loss is saved as its name.
     losses = {column: loss if math.isfinite(loss) else str(loss) for column, loss in losses.items()}

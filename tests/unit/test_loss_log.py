@@ -68,6 +68,15 @@ def test_a_diverged_loss_is_shown_and_can_be_saved(tmp_path, two_steps):
     assert "| nan " in str(story.loss_log("second", **ROW, folder=tmp_path))
 
 
+def test_a_lesson_can_measure_two_steps(tmp_path, two_steps):
+    save_lesson(
+        tmp_path, "01_a.ipynb", story.loss_log("first", **(ROW | {"dev": 9.9}), folder=tmp_path)
+    )
+    log = story.loss_log("first", **ROW, folder=tmp_path)
+    both = story.loss_log("second", **(ROW | {"dev": 1.5}), before=log, folder=tmp_path)
+    assert both.rows == {"first": ROW, "second": ROW | {"dev": 1.5}}
+
+
 def test_an_unknown_step_is_named():
     with pytest.raises(KeyError, match="'startr' is no step of the story; the steps are starter"):
         story.loss_log("startr", **ROW)
