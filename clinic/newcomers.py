@@ -130,6 +130,8 @@ class Round:
         self.button.disabled, self.button.description = True, "examining …"
         try:
             self.next()
+        except RuntimeError as error:  # an error in a callback shows nothing in JupyterLab
+            self.score.value = status(f"{error} Press the button again.")
         finally:
             self.button.disabled, self.button.description = False, "next patient"
 

@@ -28,7 +28,7 @@ _ALL = [
     Patient(
         "dead", Settings(**RELU, bias_start=-1.0), {"bias_start": 0.0}, "picture 1 and the record"
     ),
-    Patient("fade", Settings(depth=20, gain=0.8), {"gain": 1.2}, "picture 1, from layer to layer"),
+    Patient("fade", Settings(depth=20, gain=0.7), {"gain": 1.2}, "picture 1, from layer to layer"),
     Patient("slow", Settings(lr=0.01), {"lr": 0.1}, "picture 4, against the dashed line"),
     Patient("first", Settings(first_scale=10.0), {"first_scale": 1.0}, "pictures 1 and 4, layer 1"),
     Patient(

@@ -45,3 +45,17 @@ def test_the_chart_above_it_has_words_with_numbers(clinic):
     picture = clinic.locator(".jp-OutputArea-output img[alt^='Loss from']").first
     assert re.search(r"saturated \d+ %", picture.get_attribute("alt"))
     assert picture.evaluate("image => image.complete && image.naturalWidth > 500")
+
+
+ROUND = ".jp-OutputArea-output .widget-vbox:has(button:text-is('next patient'))"
+
+
+def test_the_ward_round_brings_a_newcomer_or_says_why_not(clinic):
+    """In this copy, which trains for a hundred steps only, hardly any chart is clear."""
+    box = browser.scroll_to(clinic, ROUND)
+    status = box.locator("[role=status]").last
+    assert status.inner_text() == "Nobody has been seen yet."
+    box.locator("button").click()
+    expect(status).to_have_text(
+        re.compile(r"newcomers right at first sight|no clear chart"), timeout=120_000
+    )

@@ -88,6 +88,17 @@ def test_the_button_brings_one_newcomer_after_the_other_and_keeps_the_score(shor
     )
 
 
+def test_an_error_is_shown_where_the_button_stands(short, monkeypatch):
+    def fails(chance):
+        raise RuntimeError("30 draws had no clear chart.")
+
+    monkeypatch.setattr(newcomers, "draw_patient", fails)
+    round_ = clinic.next_patient()
+    round_.button.click()
+    assert "no clear chart. Press the button again." in said(round_.score)
+    assert not round_.button.disabled
+
+
 def test_only_the_first_choice_counts(short, monkeypatch):
     round_ = clinic.next_patient()
     round_.next()
