@@ -38,7 +38,7 @@ FAULTS = {
     ),
     "fast": (
         {"batchnorm": False},
-        lambda chance: {"lr": chance.uniform(0.7, 2)},
+        lambda chance: {"lr": chance.uniform(0.6, 1.5)},
         "picture 4, against the dashed line",
     ),
     "dead": (
@@ -47,13 +47,13 @@ FAULTS = {
         "picture 1 and the record",
     ),
     "fade": (
-        {"batchnorm": False, "nonlinearity": "tanh", "depth": 20},
+        {"batchnorm": False, "nonlinearity": "tanh", "depth": 20, "width": 100},
         lambda chance: {"gain": chance.uniform(0.6, 0.8)},
         "picture 1, from layer to layer",
     ),
     "slow": (
         {},
-        lambda chance: {"lr": chance.uniform(0.004, 0.012)},
+        lambda chance: {"lr": chance.uniform(0.003, 0.008)},
         "picture 4, against the dashed line",
     ),
     "first": (
