@@ -21,9 +21,11 @@ from lessonkit.ledger import METADATA  # noqa: E402
 
 # A lesson, 01_what_it_does.ipynb, or its companion, 01b_more_of_it.ipynb. A copy, 01_what_it_does-Copy1.ipynb, is none.
 FILE_NAME = re.compile(r"\d\d[a-z]?_[a-z0-9_]+\.ipynb")
-# Tags of cells: the output is compared by nbval; it gives the README its picture; the source is folded away.
+# Tags of cells: the output is compared by nbval; it gives the README its picture, or the cheat sheet one of its
+# pictures; the source is folded away.
 CHECK_TAG = "nbval-check-output"
 PICTURE_TAG = "readme-picture"
+SHEET_TAG = "cheatsheet-picture"
 HIDE_TAG = "hide-input"
 
 

@@ -1,4 +1,4 @@
-"""What the README shows of the lessons: its table of them, the loss log, the picture."""
+"""What the README and the cheat sheet show of the lessons: the table of them, the loss log, pictures."""
 
 import lessons
 
@@ -6,6 +6,8 @@ from lessonkit import story
 
 README = lessons.ROOT / "README.md"
 PICTURE = lessons.ROOT / "picture.png"
+SHEET = lessons.ROOT / "CHEATSHEET.md"
+SHEET_PICTURES = lessons.ROOT / "pictures"
 
 
 def blocks():
@@ -57,3 +59,18 @@ def picture():
             f"{len(tagged)} cells have it."
         )
     return lessons.pictures(tagged[0])[0]
+
+
+def sheet_pictures():
+    """The pictures of the cheat sheet: a dict from a file's name, such as "04.png", to the bytes of the PNG."""
+    found = {}
+    for path in lessons.lesson_paths():
+        for cell in lessons.code_cells(lessons.read(path)):
+            if lessons.SHEET_TAG in cell.metadata.get("tags", []):
+                number = path.name.partition("_")[0]
+                if f"{number}.png" in found or len(lessons.pictures(cell)) != 1:
+                    raise ValueError(
+                        f"{path}: one cell with one picture may have the tag {lessons.SHEET_TAG!r}."
+                    )
+                (found[f"{number}.png"],) = lessons.pictures(cell)
+    return found

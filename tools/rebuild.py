@@ -123,6 +123,9 @@ def refresh_shared_parts():
     text = readme.README.read_text(encoding="utf-8")
     save(readme.README, readme.with_blocks(text, readme.blocks()).encode())
     save(readme.PICTURE, readme.picture())
+    readme.SHEET_PICTURES.mkdir(exist_ok=True)
+    for name, png in readme.sheet_pictures().items():
+        save(readme.SHEET_PICTURES / name, png)
 
 
 def main(starts):

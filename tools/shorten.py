@@ -7,7 +7,7 @@ import lessons
 import nbformat
 
 TRAINING = re.compile(r"^STEPS = ([\d_]+)$", re.M)  # how a lesson says how long it trains
-MOST = 100  # steps
+MOST = 50  # steps
 # limit.py stands here, not in the copy of the series that a lesson may run in.
 LIMIT = f"""\
 import sys

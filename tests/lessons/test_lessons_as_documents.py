@@ -14,7 +14,7 @@ import pytest
 from lessonkit import story
 
 PATHS = lessons.lesson_paths()
-TAGS = {lessons.CHECK_TAG, lessons.PICTURE_TAG, lessons.HIDE_TAG}
+TAGS = {lessons.CHECK_TAG, lessons.PICTURE_TAG, lessons.SHEET_TAG, lessons.HIDE_TAG}
 SETUP = """\
 import sys
 

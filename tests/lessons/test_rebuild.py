@@ -121,8 +121,8 @@ def test_a_shortened_lesson_limits_its_trainings_and_has_no_outputs(tmp_path):
     path = tmp_path / "01_lesson.ipynb"
     write_lesson(path, ["import helpers", "STEPS = 200_000\nx = 1", "STEPS = 1_000"])
     cells = lessons.code_cells(shorten.with_short_trainings(path))
-    assert cells[1].source.endswith("limit.trainings(100)")
-    assert [cell.source for cell in cells[2:]] == ["STEPS = 100\nx = 1", "STEPS = 100"]
+    assert cells[1].source.endswith("limit.trainings(50)")
+    assert [cell.source for cell in cells[2:]] == ["STEPS = 50\nx = 1", "STEPS = 50"]
 
 
 # ---------------------------------------------------------------- fingerprints

@@ -16,7 +16,14 @@ def test_its_picture_is_that_of_the_lesson():
     assert readme.PICTURE.read_bytes() == readme.picture(), "run `make rebuild`"
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_cheat_sheets_pictures_are_those_of_the_lessons():
+    saved = {path.name: path.read_bytes() for path in readme.SHEET_PICTURES.glob("*.png")}
+    assert saved == readme.sheet_pictures(), "run `make rebuild`"
+    shown = re.findall(r"!\[[^\]]+\]\(pictures/([^)]+)\)", readme.SHEET.read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(saved), "each of them stands in the sheet, with words"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHEATSHEET.md"])
 def test_its_links_lead_somewhere(page):
     text = (lessons.ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", text):
