@@ -1,7 +1,6 @@
 """The layers in helpers against their torch.nn twins, and the deep network against the lecture's figures."""
 
 import ast
-import inspect
 import warnings
 
 import lessons
@@ -139,30 +138,38 @@ def test_nonlinearities_are_torchs(layer, twin):
     assert layer.parameters() == []
 
 
-class WithoutDocstrings(ast.NodeTransformer):
-    """Of a class: what it does."""
-
-    def visit(self, node):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            node.body = node.body[1:]
-        return self.generic_visit(node)
-
-
-def what_it_does(tree):
-    return ast.dump(WithoutDocstrings().visit(tree))
-
-
-@pytest.mark.parametrize("name", ["Linear", "BatchNorm1d", "Tanh"])
-def test_lesson_06_builds_the_class_of_the_helpers(name):
+def class_of_lesson_06(name):
+    """The class of this name as lesson 06 builds it."""
     (path,) = lessons.lesson_paths("06_")
-    in_the_lesson = [
-        node
+    (source,) = (
+        ast.unparse(node)
         for cell in lessons.code_cells(lessons.read(path))
         for node in ast.parse(cell.source).body
         if isinstance(node, ast.ClassDef) and node.name == name
-    ]
-    in_helpers = ast.parse(inspect.getsource(getattr(helpers, name))).body
-    assert [what_it_does(node) for node in in_the_lesson] == [what_it_does(*in_helpers)]
+    )
+    space = {"torch": torch}
+    exec(source, space)
+    return space[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("Linear", (6, 4)), ("BatchNorm1d", (6,)), ("Tanh", ())]
+)
+def test_the_helpers_layer_does_what_that_of_lesson_06_does(name, arguments):
+    """The helpers' also keeps its output, and refuses what makes no sense."""
+    given = {"generator": None} if name == "Linear" else {}
+    torch.manual_seed(0)
+    built = class_of_lesson_06(name)(*arguments, **given)
+    torch.manual_seed(0)
+    helped = getattr(helpers, name)(*arguments, **given)
+    x = torch.randn((5, 6), generator=generator())
+    for mode in (True, True, False):
+        built.training = helped.training = mode
+        assert torch.equal(built(x), helped(x))
+    for one, other in zip(built.parameters(), helped.parameters(), strict=True):
+        assert torch.equal(one, other)
+    for statistic in ("running_mean", "running_var"):
+        assert torch.equal(getattr(built, statistic, x), getattr(helped, statistic, x))
 
 
 # ---------------------------------------------------------------- the deep network
