@@ -24,7 +24,7 @@ from nbclient.exceptions import CellExecutionError
 
 from lessonkit import story
 
-CELL_TIMEOUT = 900  # seconds
+CELL_TIMEOUT = 3600  # seconds: a training of 200,000 steps on a slow and busy machine
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PEAK_MEMORY = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 
