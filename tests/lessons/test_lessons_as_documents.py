@@ -116,8 +116,9 @@ ONE_QUESTION = [path for path in PATHS if path.name[:2] <= "08" and not lessons.
 def test_it_is_one_question_in_few_cells(path):
     notebook = lessons.read(path)
     assert 28 <= len(notebook.cells) <= 36
-    words = sum(len(cell.source.split()) for cell in lessons.markdown_cells(notebook))
-    assert words <= 2_000
+    links = lessons.navigation(path)
+    prose = " ".join(cell.source for cell in lessons.markdown_cells(notebook)).replace(links, "")
+    assert len(prose.split()) <= 2_000
     lines = [lines_of(cell) for cell in lessons.code_cells(notebook)[:-1]]
     assert median(lines) <= 5
     assert max(lines) <= 20
