@@ -12,14 +12,10 @@ from clinic.consultation import Consultation, status
 from clinic.diagnoses import DIAGNOSES
 from clinic.examination import Settings, examine
 from clinic.patients import RELU, Patient
+from lessonkit import interrupts
 
-TANH_GAINS = {
-    3: 5 / 3,
-    5: 5 / 3,
-    8: 1.45,
-    12: 1.3,
-    20: 1.2,
-}  # a good gain for each depth (lesson 04)
+# A good gain for each depth (lesson 04).
+TANH_GAINS = {3: 5 / 3, 5: 5 / 3, 8: 1.45, 12: 1.3, 20: 1.2}
 MOST_DRAWS = 30  # until one of them has a clear chart
 
 # For each diagnosis: what else such a network must have, how its fault is drawn, and where to look again.
@@ -90,10 +86,11 @@ def healthy(chance, needs):
 
 
 def draw_patient(chance):
-    """A Patient with one fault or none, of any size, depth, nonlinearity, strength and seed; chance: random.Random.
+    """A Patient with one fault or none, of any size, depth, nonlinearity, strength and seed; and its Chart.
 
-    One whose chart does not speak clearly is drawn anew: exactly one diagnosis may have no evidence against it, the
-    right one. Raises RuntimeError if that takes more than MOST_DRAWS.
+    chance: a random.Random. An examination that was interrupted ends the drawing. A patient whose chart does not
+    speak clearly is drawn anew: exactly one diagnosis may have no evidence against it, the right one. Raises
+    RuntimeError if that takes more than MOST_DRAWS.
     """
     fault = chance.choice(list(FAULTS))
     needs, change, look = FAULTS[fault]
@@ -104,7 +101,7 @@ def draw_patient(chance):
         chart = examine(sick)
         if not chart.complete or unopposed(chart) == [fault]:
             treatment = {name: getattr(well, name) for name in changes}
-            return Patient(fault, sick, treatment, look)
+            return Patient(fault, sick, treatment, look), chart
     raise RuntimeError(f"{MOST_DRAWS} draws of the fault {fault!r} had no clear chart.")
 
 
@@ -128,6 +125,7 @@ class Round:
 
     def _on_click(self, _):
         self.button.disabled, self.button.description = True, "examining …"
+        interrupts.go_on()
         try:
             self.next()
         except RuntimeError as error:  # an error in a callback shows nothing in JupyterLab
@@ -138,8 +136,7 @@ class Round:
     def next(self):
         """Bring the next newcomer."""
         number = len(self.patients) + 1
-        sick = draw_patient(self.chance)
-        chart = examine(sick.settings)
+        sick, chart = draw_patient(self.chance)
         if not chart.complete:
             self.score.value = status(
                 "You stopped this examination: press the button for another one."

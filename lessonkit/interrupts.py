@@ -35,6 +35,11 @@ def stopped():
     return _this_cell() is not None and _this_cell() in _stopped
 
 
+def go_on():
+    """In a widget's callback, which is no cell of its own: what was stopped before does not count any more."""
+    _stopped.clear()
+
+
 def progress(steps, unit=" steps", quiet=False):
     """Count from 0 to steps - 1 with a progress bar, which `set_postfix` gives a running loss.
 

@@ -13,6 +13,7 @@ import helpers
 from clinic import charts, consultation, examination
 from clinic.diagnoses import DIAGNOSES, small
 from clinic.examination import POSSIBLE, STEPS, Settings, changed, examine
+from clinic.newcomers import unopposed
 from exercises import Wrong
 
 pytestmark = pytest.mark.slow
@@ -96,16 +97,13 @@ def test_a_training_that_blows_up_gets_a_chart(pictures):
 @pytest.mark.parametrize(("number", "sick"), PATIENTS, ids=IDS)
 def test_only_the_right_diagnosis_has_nothing_against_it(number, sick):
     chart = clinic.chart(number)
-    unopposed = [key for key, found in DIAGNOSES.items() if not found.evidence(chart)[1]]
-    assert unopposed == [sick.fault]
+    assert unopposed(chart) == [sick.fault]
     assert DIAGNOSES[sick.fault].evidence(chart)[0]
 
 
 @pytest.mark.parametrize("settings", HEALTHY.values(), ids=HEALTHY.keys())
 def test_a_healthy_network_has_no_fault(settings):
-    chart = examine(Settings(**settings))
-    unopposed = [key for key, found in DIAGNOSES.items() if not found.evidence(chart)[1]]
-    assert unopposed == ["none"]
+    assert unopposed(examine(Settings(**settings))) == ["none"]
 
 
 def test_each_fault_has_one_patient():

@@ -11,6 +11,7 @@ import clinic
 from clinic import examination, newcomers
 from clinic.diagnoses import DIAGNOSES
 from clinic.patients import PATIENTS
+from lessonkit import interrupts
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,12 @@ def short(monkeypatch):
     monkeypatch.setattr(examination, "STEPS", 3)
     monkeypatch.setattr(examination, "_EXAMINED", {})
     numbers = count(1)
-    monkeypatch.setattr(newcomers, "draw_patient", lambda chance: PATIENTS[next(numbers)])
+
+    def in_order(chance):
+        patient = PATIENTS[next(numbers)]
+        return patient, clinic.examine(patient.settings)
+
+    monkeypatch.setattr(newcomers, "draw_patient", in_order)
 
 
 def said(widget):
@@ -36,9 +42,10 @@ def said(widget):
 @pytest.mark.parametrize("fault", newcomers.FAULTS)
 def test_a_newcomer_has_one_fault_that_its_chart_tells(fault, monkeypatch):
     monkeypatch.setattr(newcomers, "FAULTS", {fault: newcomers.FAULTS[fault]})
-    patient = newcomers.draw_patient(random.Random(5))
+    patient, chart = newcomers.draw_patient(random.Random(5))
     assert patient.fault == fault
-    assert newcomers.unopposed(clinic.examine(patient.settings)) == [fault]
+    assert chart is clinic.examine(patient.settings)
+    assert newcomers.unopposed(chart) == [fault]
     assert all(
         getattr(patient.settings, name) != value for name, value in patient.treatment.items()
     )
@@ -123,10 +130,18 @@ def test_an_interrupted_examination_brings_nobody(short, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(examination, "at_the_end", interrupt)
+    monkeypatch.setattr(interrupts, "_this_cell", lambda: 7)
     round_ = clinic.next_patient()
-    round_.next()
+    round_.button.click()
     assert "press the button for another one" in said(round_.score)
     assert not round_.patients
+    monkeypatch.undo()
+    monkeypatch.setattr(interrupts, "_this_cell", lambda: 7)  # a callback is no cell of its own
+    monkeypatch.setattr(examination, "STEPS", 3)
+    monkeypatch.setattr(newcomers, "unopposed", lambda chart: list(newcomers.FAULTS)[:1])
+    monkeypatch.setattr(newcomers, "FAULTS", {"none": newcomers.FAULTS["none"]})
+    round_.button.click()
+    assert len(round_.patients) == 1
 
 
 def test_without_a_kernel_it_says_what_stands_there(monkeypatch):
