@@ -168,7 +168,7 @@ def static_twin(draw, *settings, figsize=(8, 2.6)):
         figure.subfigures(len(settings), 1, squeeze=False)[:, 0], settings, strict=True
     ):
         words.append(draw(row)(**setting))
-        title = ", ".join(f"{name} = {value}" for name, value in setting.items())
+        title = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in setting.items())
         row.suptitle(title, x=0.01, ha="left", weight="bold")
     plt.show()
     print("\n".join(words))

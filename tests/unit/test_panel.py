@@ -124,9 +124,9 @@ def test_the_static_twin_shows_each_setting(capsys, monkeypatch):
     helpers.static_twin(draw, {"slope": 1}, {"slope": 2}, {"slope": 3})
     assert len(shown[0].axes) == 3
     assert [row.get_suptitle() for row in shown[0].subfigs] == [
-        "slope = 1",
-        "slope = 2",
-        "slope = 3",
+        "slope 1",
+        "slope 2",
+        "slope 3",
     ]
     assert capsys.readouterr().out == "".join(f'the "slope" is {i}\n' for i in (1, 2, 3))
     helpers.plt.close(shown[0])
