@@ -7,6 +7,7 @@
                  mean_and_error                                                            01
     Panels       Guess, Panel, static_twin                                               every lesson
     Theory       gaussian_mean, tanh_std, tanh_stds, saturated_share, gradient_factor              04
+                 tanh_correlation                                                          12
     Layers       Linear, BatchNorm1d, Tanh, ReLU, MLP, to_torch                                    06
     Diagnostics  forward_backward; activation_rows, gradient_rows, weight_rows, UpdateRatios       07
     Pictures     four_pictures, plot_histograms, plot_updates                                      07
@@ -55,7 +56,14 @@ from lessonkit.pictures import (
     plot_updates,
 )
 from lessonkit.story import STORY, TRAINING_STEPS, loss_log
-from lessonkit.theory import gaussian_mean, gradient_factor, saturated_share, tanh_std, tanh_stds
+from lessonkit.theory import (
+    gaussian_mean,
+    gradient_factor,
+    saturated_share,
+    tanh_correlation,
+    tanh_std,
+    tanh_stds,
+)
 from lessonkit.training import (
     SEED,
     Losses,

@@ -43,7 +43,7 @@ def best_share(answer):
 
 
 def _examples():
-    """Pre-activations of 10 examples and 10 neurons, for which four bends have different dead neurons."""
+    """Pre-activations of 10 examples and 10 neurons, for which four nonlinearities have different dead neurons."""
     g = torch.Generator().manual_seed(32)
     size = torch.rand((10, 10), generator=g)  # from 0 to 1
     sign = torch.ones(10)
@@ -65,20 +65,20 @@ def _examples():
 
 @exercise("3.2")
 def count_dead(answer):
-    """How many neurons get no gradient from any example, given pre-activations and a bend."""
-    bends = {
+    """How many neurons get no gradient from any example, given pre-activations and a nonlinearity."""
+    nonlinearities = {
         "the ReLU": torch.relu,
         "tanh": torch.tanh,
         "the leaky ReLU": F.leaky_relu,
         "hardtanh, which is flat below -1 and above 1": F.hardtanh,
     }
     right = []
-    for name, bend in bends.items():
+    for name, f in nonlinearities.items():
         preact = _examples()
-        count = as_number(call(answer, preact.clone(), bend), "the count")
+        count = as_number(call(answer, preact.clone(), f), "the count")
         x = preact.requires_grad_()
-        (slopes,) = torch.autograd.grad(bend(x).sum(), x)
-        flat, out = slopes == 0, bend(preact)
+        (slopes,) = torch.autograd.grad(f(x).sum(), x)
+        flat, out = slopes == 0, f(preact)
         if count == flat.all(0).sum():
             right.append(name)
             continue
@@ -89,7 +89,7 @@ def count_dead(answer):
             ),
             (
                 (preact <= 0).all(0).sum(),
-                "negative inputs are the flat side of a ReLU. Is every bend flat there, and only there?",
+                "negative inputs are the flat side of a ReLU. Is every nonlinearity flat there, and only there?",
             ),
             (
                 flat.any(0).sum(),
@@ -115,7 +115,7 @@ def count_dead(answer):
         start = f"right for {' and '.join(right)}; but {count:g}" if right else f"{count:g}"
         recognize(count, usual, 0, start=f"{start} for {name}: ")
         raise Wrong(f"{start} for {name}. At how many places is the slope 0, and in which columns?")
-    return "One test for every bend; and the leaky ReLU passes it with nobody dead."
+    return "One test for every nonlinearity; and the leaky ReLU passes it with nobody dead."
 
 
 @exercise("3.3")

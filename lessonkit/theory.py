@@ -39,3 +39,14 @@ def gradient_factor(gain, std):
     The square root of chi = gain² E[tanh'(x)²]: as many units go out of the layer as come in.
     """
     return gain * gaussian_mean(lambda x: (1 - torch.tanh(x) ** 2) ** 2, gain * std) ** 0.5
+
+
+def tanh_correlation(gain, std, correlation):
+    """The correlation of two signals after a tanh layer, a float, if both come in with this std and correlation.
+
+    E[tanh(u) tanh(v)] / E[tanh(u)²] for normal u and v, both with std gain · std: Poole and others 2016, equation 5.
+    """
+    z, p = _Z[::20], torch.softmax(-(_Z[::20] ** 2) / 2, 0)
+    u, v = z[:, None], correlation * z[:, None] + max(0, 1 - correlation**2) ** 0.5 * z
+    product = torch.tanh(gain * std * u) * torch.tanh(gain * std * v)
+    return (p @ product @ p).item() / tanh_std(gain, std) ** 2

@@ -36,6 +36,20 @@ def test_the_gradients_factor_at_the_fixed_point():
     assert helpers.gradient_factor(0.5, 1e-6) == pytest.approx(0.5)  # tanh is a straight line there
 
 
+@pytest.mark.parametrize("gain", [0.5, 5 / 3, 4])
+def test_the_correlation_map(gain):
+    std = helpers.tanh_std(gain, 1.0)
+    assert helpers.tanh_correlation(gain, std, 0.0) == pytest.approx(0, abs=1e-6)
+    assert helpers.tanh_correlation(gain, std, 1.0) == pytest.approx(1, abs=1e-6)
+    assert helpers.tanh_correlation(gain, std, -1.0) == pytest.approx(-1, abs=1e-6)
+    if (
+        gain > 1
+    ):  # where the signal settles, the slope at 1 is chi, the square of the gradient's factor
+        std = helpers.tanh_stds(gain, 100)[-1]
+        lost = (1 - helpers.tanh_correlation(gain, std, 1 - 1e-5)) / 1e-5
+        assert lost == pytest.approx(helpers.gradient_factor(gain, std) ** 2, rel=0.01)
+
+
 def test_a_wide_layer_does_what_the_theory_says():
     g = torch.Generator().manual_seed(1)
     x = torch.randn(2_000, 1_000, generator=g)
@@ -44,3 +58,6 @@ def test_a_wide_layer_does_what_the_theory_says():
     assert h.std().item() == pytest.approx(helpers.tanh_std(5 / 3, 1.0), rel=0.01)
     back = (torch.randn(2_000, 1_000, generator=g) * (1 - h**2)) @ weight.T
     assert back.std().item() == pytest.approx(helpers.gradient_factor(5 / 3, 1.0), rel=0.01)
+    other = 0.6 * x + 0.8 * torch.randn(2_000, 1_000, generator=g)
+    cosine = torch.cosine_similarity(h, torch.tanh(other @ weight), dim=1).mean().item()
+    assert cosine == pytest.approx(helpers.tanh_correlation(5 / 3, 1.0, 0.6), abs=0.01)
