@@ -1,119 +1,545 @@
-"""A checkup for any network: one pass over a batch, the rows behind the four pictures, and findings in words.
+"""A checkup for any network of PyTorch: one batch, a few measurements, and findings in words.
 
-    report = checkup.diagnose(model, inputs, targets, nn.CrossEntropyLoss(), lr=0.1)
-    print(report)
-    report.draw(plt.figure(figsize=(10, 6)))
+    report = checkup.diagnose(model, inputs, targets, nn.CrossEntropyLoss(), optimizer=optimizer)
+    print(report)                                   # in a notebook: report
+    report.draw(plt.figure(figsize=(10, 6)))        # needs matplotlib
+    assert report.healthy                           # in a test suite; or report.raise_if("warning")
 
-Lesson 11 builds it up and tries it. By hooks it sees what the *modules* of a network put out. What a `forward`
-computes by functions such as torch.tanh, or inside an LSTM, it does not see, only what comes of it.
+    with checkup.watch(model, optimizer, every=100) as watcher:   # during training
+        ...
+    print(watcher.report())
+
+It is one file that needs torch alone: copy it into any project. Lesson 11 builds it up and tries it.
+
+A finding names a cause, not a symptom: what follows from it is told within it. What could not be looked at is a note.
+The order in this file: limits, findings and reports, the watched pass, the rules one by one, `diagnose`, `watch`.
 """
 
+import base64
+import copy
+import html
+import inspect
+import io
+import json
 import math
-from collections import Counter
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+import re
+import sys
+import warnings
+from collections import Counter, defaultdict
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
-from lessonkit.diagnostics import SATURATED, USUAL_RATIO, measure
-from lessonkit.layers import MLP, BatchNorm1d, Linear, Tanh, to_torch
-from lessonkit.pictures import plot_histograms
-
+# ---------------------------------------------------------------- Limits
 # When a measurement becomes a finding. Lesson 11 counts the false alarms and the misses that these give.
-ABOVE_IGNORANCE = 0.5  # nats of a first loss above ln(classes); logits of std 1 cost that much
-ABOVE_VARIANCE = 2  # a first squared loss against the targets' variance
-SATURATED_SHARE = 1 / 3  # of a layer's outputs
-DEAD_SHARE = 1 / 4  # of a layer's units
-CONSTANT_SHARE = 1 / 2  # of a layer's units
-FEWEST_EXAMPLES = 16  # before a unit can be called dead or constant
-FEWEST_LAYERS = 4  # before a change over the depth is a trend
-FADES, GROWS = 0.6, 1.7  # the std of the last layer's outputs against the first one's
-GRADIENT_FACTOR = 8  # between the gradients of the first and of the last layer
-CANCELLED = 1e-5  # the largest gradient of a bias against that of its weight
-# The std of an update against that of its weight: of the median weight, and of the one that moves most.
-SMALL_UPDATE, LARGE_UPDATE, LARGEST_UPDATE = 1e-4, 3e-2, 1
-FITS = 1 / 3, 3  # the std of what a BatchNorm in eval mode puts out, before its weight and bias
 
-PLAIN_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-CONVOLUTIONS = (*PLAIN_CONVOLUTIONS, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+# Of a first loss: nats above that of equal scores (logits of std 1.4 cost that much), and times that of the best
+# constant (a mean of 2.6 stds that the outputs do not know, or positives that are rare).
+ABOVE_IGNORANCE, ABOVE_CONSTANT = 1, 8
+# |tanh| beyond it is saturated, as the slope there is below 0.06; and of a layer: healthy ones have up to 0.3.
+SATURATED, SATURATED_SHARE = 0.97, 0.5
+ONE_HOT = (
+    0.8  # the mean largest weight of an attention that looks at one place only; healthy: 0.1 to 0.4
+)
+DEAD_SHARE, CONSTANT_SHARE = 0.5, 0.5  # of a layer's units: half of what is paid for does nothing
+FEWEST_EXAMPLES = 8  # before anything is said about examples that come out alike
+FEWEST_ROWS = 32  # values of a unit before it is called dead: a sparse unit is active in one of ten
+FEWEST_LAYERS = 4  # of one kind and shape, before a change over the depth is a trend
+# Last layer over first. Default ReLU layers fade by 0.41 each, and six of them learn well.
+FADES, GROWS = 1 / 300, 30
+# The std of the directions of examples (0.3 is a cosine of 0.91, healthy layers have 0.38 or more), and its fall.
+ALIKE, ALIKE_FALLS = 0.3, 1 / 2
+FEWEST_FEATURES = 4  # before directions are compared
+GRADIENT_FACTOR = (
+    50  # between the gradients of the first and of the last weight of one role and shape
+)
+# A bias's gradient against that of its layer's outputs: 1 or more where it counts, rounding errors where it does not.
+CANCELLED = {torch.float64: 1e-6, torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.15}
+# The norm of an update against that of its weight, of the median weight and of the one that moves most. 0.001 is
+# usual. Adam's first steps are as large as its rate, so 0.05 for weights of std 0.02 at a rate of 0.001.
+USUAL_RATIO = 1e-3
+SMALL_UPDATE, LARGE_UPDATE, LARGEST_UPDATE = 1e-5, 0.25, 3
+WORSE = 1.1  # the loss after large steps against that before: if it is not worse, they are not too large
+REPLACED = 1  # an optimizer's step on the weight in the middle that is as large as the weight
+LARGE_DECAY = 0.1  # of a weight, by weight decay, in one step
+LARGE_INPUT, SMALL_INPUT = (
+    15,
+    1e-3,
+)  # rms of the numbers that are not 0: pictures of 0..255, prices, years
+FITS_MEAN, FITS_STD = 1.5, 3  # of a batch against a BatchNorm's running ones: stds away, and times
+MOMENTA = (
+    0.002,
+    0.95,
+)  # of a BatchNorm: with less it learns for thousands of batches, with more it knows one
+SMALL_BATCH = 2  # examples from which a BatchNorm takes its statistics
+MIXED = 1e-3  # relative change of an example's output when its neighbours are others
+TWINS = 0.5  # correlation of two layers' weights: 0 if drawn apart, 1 of copies, still 0.9 after some training
+MOST_EXAMPLES, MOST_FEATURES = 32, 1024  # of a layer's outputs, of which a sample is kept
+# Numbers of a constant output, with which a loss is asked, and steps of fitting it.
+MOST_ASKED, ASKED_STEPS = 2**19, 12
+# Of a training: the median update of its second half. Adam's at usual rates is 0.001 to 0.03; and losses in a third.
+LATE_UPDATES, FEWEST_LOSSES = (1e-6, 0.2), 10
+VIRTUAL_STEPS = 3  # on a copy: until weights behind zero weights must have got a gradient
+
+# ---------------------------------------------------------------- Kinds of modules
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+CONVOLUTIONS += (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 LINEARS = (nn.Linear, *CONVOLUTIONS)
-BATCHNORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+BATCHNORMS = (nn.modules.batchnorm._BatchNorm,)
+CANCELLERS = (*BATCHNORMS, nn.modules.instancenorm._InstanceNorm)
+NORMS = (*CANCELLERS, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+DROPOUTS = (nn.modules.dropout._DropoutNd,)
 RECTIFIERS = (nn.ReLU, nn.ReLU6)
-SQUASHERS = (nn.Tanh, nn.Hardtanh, nn.Sigmoid)
+SQUASHERS = (nn.Tanh, nn.Hardtanh, nn.Sigmoid, nn.Hardsigmoid)
 BENDS = (*RECTIFIERS, *SQUASHERS, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU)
+BENDS += (nn.CELU, nn.Softplus, nn.Hardswish, nn.Mish)
+# Functions that do the same, by their names in torch, torch.Tensor and torch.nn.functional.
+BEND_FUNCTIONS = ("relu", "relu6", "tanh", "sigmoid", "gelu", "silu", "leaky_relu", "elu", "selu")
+BEND_FUNCTIONS = {name: name for name in BEND_FUNCTIONS} | {
+    f"{name}_": name for name in BEND_FUNCTIONS
+}
+LIKELIHOODS = {"cross_entropy", "nll_loss", "log_softmax"}
+BINARY = {"binary_cross_entropy_with_logits", "binary_cross_entropy"}
+DIFFERENCES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
+ARITHMETIC = {"sub", "__sub__", "__rsub__", "rsub", "add", "mul", "__mul__", "pow"}
+
+# ---------------------------------------------------------------- Findings
+
+SEVERITIES = ("error", "warning", "remark")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What all findings of one id have in common, unless a rule says otherwise."""
+
+    severity: str
+    lesson: str
+    what: str
+    remedy: str
+
+
+# Every id, in the order of cause and consequence.
+KINDS = {
+    "gradients-off": Kind(
+        "error",
+        "06",
+        "gradients are switched off",
+        "torch.set_grad_enabled(True)  # with torch.no_grad(): ... around evaluations only",
+    ),
+    "not-initialized": Kind(
+        "error",
+        "10",
+        "weights that do not exist yet",
+        "model(inputs)  # once, before the optimizer is made",
+    ),
+    "forward-raises": Kind(
+        "error",
+        "10",
+        "the forward pass raises an error",
+        "read the message from its end: it says which shapes, types or names do not fit",
+    ),
+    "inputs-out-of-scale": Kind(
+        "warning",
+        "04",
+        "inputs out of scale",
+        "inputs = (inputs - inputs.mean(0)) / inputs.std(0)  # pictures of 0..255: / 255",
+    ),
+    "not-finite": Kind(
+        "error",
+        "07",
+        "something is not finite",
+        "x.clamp_min(1e-6)  # before logarithms, roots and quotients",
+    ),
+    "targets-invalid": Kind(
+        "error",
+        "02",
+        "targets that the loss cannot take",
+        "targets = (targets > 0).float()  # or labels from 0 on, or more outputs",
+    ),
+    "logits-for-probabilities": Kind(
+        "error", "02", "logits where probabilities are expected", "loss_fn = nn.CrossEntropyLoss()"
+    ),
+    "probabilities-for-logits": Kind(
+        "error",
+        "02",
+        "probabilities where logits are expected",
+        "model = model[:-1]  # without the last softmax or sigmoid: the loss applies it",
+    ),
+    "shape-mismatch": Kind(
+        "error",
+        "10",
+        "outputs and targets of different shapes",
+        "loss_fn(output, targets.view_as(output))  # classes are dimension 1: output.transpose(1, 2)",
+    ),
+    "loss-raises": Kind(
+        "error",
+        "10",
+        "the loss raises an error",
+        "print(output.shape, targets.shape, output.dtype, targets.dtype)",
+    ),
+    "loss-not-scalar": Kind(
+        "error", "10", "the loss is not one number", "loss = loss_fn(output, targets).mean()"
+    ),
+    "output-range": Kind(
+        "warning",
+        "10",
+        "outputs that cannot reach the targets",
+        "model = model[:-1]  # without the last nonlinearity",
+    ),
+    "loss-below-bound": Kind(
+        "warning",
+        "02",
+        "the loss is below its bound",
+        "loss = loss_fn(output, targets)  # without a minus",
+    ),
+    "backward-raises": Kind(
+        "error",
+        "10",
+        "the backward pass raises an error",
+        "x = x + y  # not x += y; state = state.detach() between batches",
+    ),
+    "not-examined": Kind(
+        "warning",
+        "11",
+        "the checkup itself failed, and nothing is known of the rest",
+        "report it with the model's code: the checkup should not break",
+    ),
+    "unregistered": Kind(
+        "error",
+        "06",
+        "weights that are not registered",
+        "self.layers = nn.ModuleList(layers)  # nn.Parameter(tensor) for a single one",
+    ),
+    "layers-shared": Kind(
+        "warning",
+        "06",
+        "one layer in several places",
+        "nn.ModuleList(make_layer() for _ in range(n))  # not [make_layer()] * n",
+    ),
+    "shared-batchnorm": Kind(
+        "warning",
+        "05",
+        "one BatchNorm in several places",
+        "self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(depth))",
+    ),
+    "statistics-unfit": Kind(
+        "error",
+        "05",
+        "running statistics that do not fit",
+        "model.train(); [model(batch) for batch in batches]; model.eval()  # with torch.no_grad()",
+    ),
+    "random-in-eval": Kind(
+        "error",
+        "11",
+        "dropout that does not rest in eval mode",
+        "F.dropout(x, p, training=self.training)",
+    ),
+    "examples-mix": Kind(
+        "error",
+        "11",
+        "examples that mix",
+        "x.permute(0, 2, 1)  # not x.view(...); softmax(dim=-1); batch_first=True",
+    ),
+    "batch-too-small": Kind(
+        "warning",
+        "05",
+        "a batch too small for BatchNorm",
+        "nn.GroupNorm(8, channels)  # or DataLoader(..., batch_size=32, drop_last=True)",
+    ),
+    "not-in-optimizer": Kind(
+        "error",
+        "06",
+        "parameters that the optimizer does not hold",
+        "optimizer = torch.optim.AdamW(model.parameters(), lr=lr)  # when the model is complete",
+    ),
+    "missing-gradient": Kind(
+        "warning",
+        "02",
+        "parameters without a gradient",
+        "hidden = layer(x)  # no .detach(), .item(), no_grad() or argmax on the way; or freeze: requires_grad_(False)",
+    ),
+    "units-alike": Kind(
+        "warning",
+        "04",
+        "units that are all the same",
+        "nn.init.kaiming_normal_(layer.weight)  # random, not constant",
+    ),
+    "dead-units": Kind(
+        "warning",
+        "03",
+        "dead units",
+        "nn.init.zeros_(layer.bias); nn.LeakyReLU(0.01)  # and a smaller rate",
+    ),
+    "saturated": Kind(
+        "warning",
+        "03",
+        "saturated outputs",
+        'nn.init.xavier_normal_(layer.weight, nn.init.calculate_gain("tanh"))',
+    ),
+    "signal-grows": Kind(
+        "warning",
+        "04",
+        "the outputs grow",
+        "nn.init.kaiming_normal_(layer.weight)  # x + block(x): a norm within, or times depth ** -0.5",
+    ),
+    "signal-fades": Kind(
+        "warning",
+        "04",
+        "the signal fades",
+        'nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # or a norm, or x + block(x)',
+    ),
+    "collapse": Kind(
+        "warning",
+        "04",
+        "examples come out alike",
+        "x = x + block(norm(x))  # or tanh with a gain of 1 in place of ReLU",
+    ),
+    "constant-units": Kind(
+        "warning",
+        "02",
+        "constant units",
+        "nn.init.kaiming_normal_(layer.weight)  # and look at what the layer is given",
+    ),
+    "blocked-gradient": Kind(
+        "warning",
+        "02",
+        "gradients that are blocked",
+        "nn.init.kaiming_normal_(layer.weight)  # for what puts out a constant behind them",
+    ),
+    "gradients-vanish": Kind(
+        "warning",
+        "07",
+        "the gradients vanish on their way back",
+        "nn.init.kaiming_normal_(layer.weight)  # or ReLU for sigmoid, a norm, x + block(x)",
+    ),
+    "gradients-explode": Kind(
+        "warning",
+        "07",
+        "the gradients explode on their way back",
+        "nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # and weights of a smaller std",
+    ),
+    "first-loss-high": Kind(
+        "warning",
+        "02",
+        "the loss is higher than that of knowing nothing",
+        "with torch.no_grad(): output_layer.weight.mul_(0.1)  # or a std of 0.02",
+    ),
+    "update-too-large": Kind(
+        "warning",
+        "07",
+        "updates too large for the weights",
+        'for group in optimizer.param_groups: group["lr"] *= 0.1',
+    ),
+    "update-too-small": Kind(
+        "warning",
+        "07",
+        "updates too small for the weights",
+        'for group in optimizer.param_groups: group["lr"] *= 10',
+    ),
+    "loss-stands": Kind(
+        "warning",
+        "02",
+        "the loss stands still",
+        "checkup.diagnose(model, inputs, targets, loss_fn, optimizer=optimizer)  # it says why",
+    ),
+    "layers-start-alike": Kind(
+        "warning",
+        "11",
+        "layers that start with the same weights",
+        "[nn.init.xavier_uniform_(p) for p in model.encoder.parameters() if p.ndim > 1]",
+    ),
+    "mode-hides": Kind(
+        "warning", "05", "the model is in eval mode", "model.train()  # after each evaluation"
+    ),
+    "useless-bias": Kind(
+        "warning",
+        "05",
+        "a bias that does nothing",
+        "nn.Conv2d(..., bias=False)  # the BatchNorm behind it has a bias",
+    ),
+    "zero-by-design": Kind("remark", "04", "a branch that starts at zero", "none is needed"),
+}
+ORDER = {name: place for place, name in enumerate(KINDS)}
+
+# What follows from a cause is told within it, and is no finding of its own.
+_WEAK = {"constant-units", "collapse", "signal-fades", "blocked-gradient", "gradients-vanish"}
+_HOT = {"saturated", "dead-units", "signal-grows", "gradients-explode", "first-loss-high"}
+_HOT |= {"update-too-large"}
+FOLLOWS = {
+    "shape-mismatch": {"first-loss-high", "output-range"},
+    "probabilities-for-logits": {"loss-below-bound", "first-loss-high", "update-too-small"}
+    | {"saturated", "gradients-vanish", "output-range", "collapse", "constant-units"},
+    "logits-for-probabilities": {"loss-below-bound", "first-loss-high"},
+    "targets-invalid": {"loss-below-bound", "first-loss-high", "output-range", "loss-raises"},
+    "output-range": {"first-loss-high", "dead-units", "saturated", "blocked-gradient"},
+    "shared-batchnorm": {"layers-shared"},
+    "statistics-unfit": _HOT | _WEAK | {"mode-hides"},
+    "unregistered": {"not-in-optimizer"},
+    "inputs-out-of-scale": _HOT | _WEAK | {"not-finite"},
+    "update-too-large": {
+        "dead-units",
+        "saturated",
+        "units-alike",
+        "first-loss-high",
+        "signal-grows",
+    }
+    | _WEAK,
+    "units-alike": _WEAK | _HOT | {"layers-start-alike", "update-too-small"},
+    "dead-units": _WEAK | {"update-too-small"},
+    "saturated": _WEAK | {"update-too-small", "gradients-explode", "first-loss-high"},
+    "signal-grows": _HOT | _WEAK,
+    "signal-fades": _WEAK | {"update-too-small"},
+    "collapse": {"constant-units", "gradients-vanish"},
+    "missing-gradient": {"blocked-gradient", "mode-hides"},
+    "first-loss-high": {"update-too-large"},
+}
 
 
 @dataclass(frozen=True)
 class Finding:
     """Something that asks for a look.
 
-    what: in a few words. where: layers or weights. evidence: the numbers, as sentences. lesson: which one explains it.
+    id: stable, for `ignore` and baselines. severity: "error" (it cannot work), "warning" (it works badly) or "remark"
+    (a design, or what cannot be known). what: in a few words. where: layers, weights or arguments. evidence: the
+    numbers, as sentences. remedy: what to do, as a line of code where there is one. lesson: which one explains it.
     """
 
+    id: str
+    severity: str
     what: str
     where: str
     evidence: str
+    remedy: str
     lesson: str
 
     def __str__(self):
-        return f"{self.what} ({self.where}): {self.evidence} See lesson {self.lesson}."
+        told = f"{self.severity}: {self.what} ({self.where}): {self.evidence}"
+        return f"{told} Remedy: {self.remedy} [{self.id}, lesson {self.lesson}]"
+
+
+def finding(id, where, evidence, *, severity=None, what=None, remedy=None):
+    """A Finding, with what its kind says where nothing else is given."""
+    kind = KINDS[id]
+    told = (id, severity or kind.severity, what or kind.what, where, evidence)
+    return Finding(*told, remedy or kind.remedy, kind.lesson)
+
+
+class CheckupError(AssertionError):
+    """What `Report.raise_if` raises. findings: those that are as severe as was asked."""
+
+    def __init__(self, findings):
+        super().__init__("\n".join(str(one) for one in findings))
+        self.findings = findings
+
+
+@dataclass
+class Row:
+    """What is known of one layer's outputs, of their gradient, or of a weight's gradient.
+
+    layer: its label. mean, std: over all its numbers. alike: std over the examples of the outputs' directions (1: they
+    point anywhere; near 0: all examples come out alike), or None. saturation: share of outputs at an end of the range,
+    or None. ratio: of the gradient to its weight, in norms, or None. sample: some of its numbers, for the histogram.
+    """
+
+    layer: str
+    mean: float
+    std: float
+    alike: float | None = None
+    saturation: float | None = None
+    ratio: float | None = None
+    sample: torch.Tensor | None = field(default=None, repr=False)
 
 
 @dataclass
 class Report:
     """What `diagnose` has measured.
 
-    loss: nan if there is none. outputs, gradients: a helpers.Row for each innermost module, in the order of the
-    calls. weights: one for the gradient of each weight of two or more dimensions; its ratio is that of gradient to
-    weight, in standard deviations. updates: by weight, the ratio of its update to it, if there is an lr.
-    chain: the layers to compare with each other over the depth, by their labels: nonlinearities of one kind, or linear
-    layers of one shape; none if there are no two of them.
-    findings: a list of Finding. notes: what could not be looked at, and why.
+    findings: a list of Finding, the first cause first. notes: what could not be looked at, and why. loss: nan if there
+    is none. ignorance: the loss of the best constant output, or None. outputs, gradients: a Row for each innermost
+    module, in the order of the calls. weights: one for the gradient of each weight of two or more dimensions.
+    updates: by weight, the ratio of its update to it, if there is an lr or an optimizer.
     """
 
     loss: float = math.nan
+    ignorance: float | None = None
     outputs: list = field(default_factory=list)
     gradients: list = field(default_factory=list)
     weights: list = field(default_factory=list)
     updates: dict = field(default_factory=dict)
-    chain: list = field(default_factory=list)
     findings: list = field(default_factory=list)
     notes: list = field(default_factory=list)
 
+    @property
+    def healthy(self):
+        """Whether there is neither an error nor a warning."""
+        return not self.at_least("warning")
+
+    def at_least(self, severity):
+        """The findings that are that severe or more. Raises ValueError for a severity that does not exist."""
+        if severity not in SEVERITIES:
+            raise ValueError(f"severity is {severity!r}; it must be one of {SEVERITIES}.")
+        wanted = SEVERITIES[: SEVERITIES.index(severity) + 1]
+        return [one for one in self.findings if one.severity in wanted]
+
+    def raise_if(self, severity="warning"):
+        """Raise a CheckupError, which is an AssertionError, if a finding is that severe or more."""
+        if found := self.at_least(severity):
+            raise CheckupError(found)
+
+    def to_dict(self):
+        """All but the samples as dicts, lists, strings and numbers, for JSON: what is not finite is None."""
+
+        def plain(row):
+            parts = ("layer", "mean", "std", "alike", "saturation", "ratio")
+            return {part: _or_none(getattr(row, part)) for part in parts}
+
+        return {
+            "healthy": self.healthy,
+            "loss": _or_none(self.loss),
+            "ignorance": _or_none(self.ignorance),
+            "findings": [dict(vars(one)) for one in self.findings],
+            "notes": list(self.notes),
+            "outputs": [plain(row) for row in self.outputs],
+            "gradients": [plain(row) for row in self.gradients],
+            "weights": [plain(row) for row in self.weights],
+            "updates": {name: _or_none(ratio) for name, ratio in self.updates.items()},
+        }
+
+    def save_baseline(self, path):
+        """Write the findings' ids and places as JSON; `diagnose(..., baseline=path)` then leaves them out."""
+        known = [{"id": one.id, "where": one.where} for one in self.findings]
+        Path(path).write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
     def __str__(self):
         seen = f"layers seen: {len(self.outputs)}, weights: {len(self.weights)}"
-        lines = [f"loss {self.loss:.4g}; {seen}"]
-        lines += [f"! {finding}" for finding in self.findings] or ["No finding."]
+        known = "" if self.ignorance is None else f" (the best constant: {self.ignorance:.4g})"
+        lines = [f"loss {self.loss:.4g}{known}; {seen}"]
+        marks = {"error": "✗", "warning": "!", "remark": "·"}
+        lines += [f"{marks[one.severity]} {one}" for one in self.findings] or ["No finding."]
         return "\n".join(lines + [f"  ({note})" for note in self.notes])
 
     def draw(self, figure, most=8):
-        """Draw the four pictures. 1 to 3: of at most so many layers or weights, spread over the depth.
-
-        The layers are those of the chain, or all if there is none.
+        """Draw the four pictures into a matplotlib figure. 1 to 3: of at most so many layers, spread over the depth.
 
         The densities have a log axis, so that narrow and wide layers are seen in one picture: the higher, the narrower.
         """
         axes = figure.subplots(2, 2).flatten()
-        shown = self.chain or [row.layer for row in self.outputs]
         pictures = [
-            ([row for row in self.outputs if row.layer in shown], "1 Forward: the outputs"),
-            ([row for row in self.gradients if row.layer in shown], "2 Backward: gradients"),
-            (self.weights, "3 Gradients of the weights"),
+            (self.drawn_layers(), "1 Forward: the outputs", "output"),
+            (self.gradients, "2 Backward: gradients", "gradient of the output"),
+            (self.weights, "3 Gradients of the weights", "gradient of the weight"),
         ]
-        xlabels = ("output", "gradient of the output", "gradient of the weight")
-        for ax, (rows, title), xlabel in zip(axes[:3], pictures, xlabels, strict=True):
-            if rows:
-                plot_histograms(ax, [shortly(row) for row in spread(rows, most)])
-                ax.set_yscale("log")
-                low, high = ax.get_ylim()
-                ax.set_ylim(bottom=min(low, high / 100))  # so that two powers of ten are labelled
+        for ax, (rows, title, xlabel) in zip(axes[:3], pictures, strict=True):
+            _histograms(ax, _spread(rows, most))
             ax.set(title=title, xlabel=xlabel, ylabel="density")
-            ax.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
-            ax.locator_params(axis="x", nbins=4)
         ratios = list(self.updates.values()) or [row.ratio for row in self.weights if row.ratio]
         axes[3].plot(range(1, len(ratios) + 1), ratios, "o")
         if self.updates:
@@ -121,449 +547,2751 @@ class Report:
         if any(ratio > 0 for ratio in ratios):
             axes[3].set_yscale("log")
         what = "Updates" if self.updates else "Gradients"
-        labels = {"xlabel": "weights, in the network's order", "ylabel": "ratio of stds"}
+        labels = {"xlabel": "weights, in the network's order", "ylabel": "ratio of norms"}
         axes[3].set(title=f"4 {what} against weights", **labels)
         axes[3].xaxis.get_major_locator().set_params(integer=True)
 
+    def drawn_layers(self):
+        """The rows of the most common kind of nonlinearity, or of all layers if there are no two of them."""
+        bends = tuple(kind.__name__ for kind in BENDS) + tuple(set(BEND_FUNCTIONS.values()))
+        kinds = Counter(row.layer.split()[-1] for row in self.outputs)
+        for kind, count in kinds.most_common():
+            if count > 1 and kind.startswith(bends):
+                return [row for row in self.outputs if row.layer.split()[-1] == kind]
+        return self.outputs
 
-def spread(items, most):
+    def described(self):
+        """The four pictures in words, for those who do not see them."""
+        rows = self.drawn_layers()
+        parts = ["Four pictures."]
+        for what, some in (("outputs", rows), ("gradients", self.gradients)):
+            if some:
+                parts.append(
+                    f"The {what}' std goes from {some[0].std:.2g} ({some[0].layer}) "
+                    f"to {some[-1].std:.2g} ({some[-1].layer})."
+                )
+        if self.updates:
+            ratios = sorted(self.updates.values())
+            parts.append(f"A step changes the weight in the middle by {_median(ratios):.2g} of it.")
+        return " ".join(parts)
+
+    def _repr_html_(self):
+        """The findings as a table, and the four pictures with an alternative text if matplotlib is there."""
+        heads = ("severity", "what", "where", "evidence", "remedy", "id", "lesson")
+        lines = [f"<p>{html.escape(str(self).splitlines()[0])}</p>"]
+        if self.findings:
+            lines.append("<table><thead><tr>")
+            lines += [f'<th scope="col">{head}</th>' for head in heads]
+            lines.append("</tr></thead><tbody>")
+            for one in self.findings:
+                cells = [html.escape(getattr(one, head)) for head in heads]
+                cells = [f"<td style='text-align:left'>{cell}</td>" for cell in cells]
+                lines.append(f"<tr>{''.join(cells)}</tr>")
+            lines.append("</tbody></table>")
+        else:
+            lines.append("<p>No finding.</p>")
+        if self.notes:
+            notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
+            lines.append(f"<p>Not looked at, or good to know:</p><ul>{notes}</ul>")
+        if self.outputs and (picture := self._picture()):
+            lines.append(f'<img alt="{html.escape(self.described())}" src="{picture}">')
+        return "\n".join(lines)
+
+    def _picture(self):
+        """The four pictures as a data address, or None without matplotlib."""
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            return None
+        figure, file = Figure(figsize=(10, 6), layout="constrained"), io.BytesIO()
+        self.draw(figure)
+        figure.savefig(file, format="png", dpi=80, metadata={"Software": None})
+        return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _or_none(value):
+    """The value, or None for a number that is not finite."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _spread(items, most):
     """At most so many of the items, evenly spread, the first and the last among them."""
     if len(items) <= most:
         return items
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
-def shortly(row, longest=20):
-    """The row with the end of a label that is too long for a legend."""
-    return replace(
-        row, layer=row.layer if len(row.layer) <= longest else f"…{row.layer[-longest:]}"
-    )
+def _histograms(ax, rows, longest=20):
+    """Draw the samples' densities as lines on a log axis; the first layer is the darkest."""
+    import matplotlib.pyplot as plt
+
+    colors = plt.get_cmap("viridis")(torch.linspace(0, 0.92, max(len(rows), 1)).numpy())
+    drawn = False
+    for row, color in zip(rows, colors, strict=False):
+        values = row.sample[row.sample.isfinite()] if row.sample is not None else torch.empty(0)
+        if len(values) < 2:
+            continue
+        density, edges = torch.histogram(values, bins=60, density=True)
+        label = row.layer if len(row.layer) <= longest else f"…{row.layer[-longest:]}"
+        ax.plot((edges[1:] + edges[:-1]) / 2, density, color=color, label=label)
+        drawn = True
+    if not drawn:
+        return
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ax.set_ylim(bottom=min(low, high / 100))  # so that two powers of ten are labelled
+    ax.ticklabel_format(axis="x", style="sci", scilimits=(-2, 3))
+    ax.locator_params(axis="x", nbins=4)
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _median(values):
+    """The value in the middle, nan if there is none."""
+    values = sorted(values)
+    return values[len(values) // 2] if values else math.nan
+
+
+def _listed(names):
+    """The first of the names, and how many more there are."""
+    names = list(names)
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+
+
+def _numbers(count):
+    """A share as percent, with a digit where it is small."""
+    return f"{count:.0%}" if count >= 0.01 or count == 0 else f"{count:.2%}"
+
+
+# ---------------------------------------------------------------- Looking into values
+
+
+def tensors_in(value, depth=4):
+    """All tensors in what a module takes or returns: in tuples, lists, dicts and objects with attributes."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif depth and isinstance(value, tuple | list):
+        for part in value:
+            yield from tensors_in(part, depth - 1)
+    elif depth and isinstance(value, dict):
+        for part in value.values():
+            yield from tensors_in(part, depth - 1)
+    elif depth and hasattr(value, "__dict__") and not isinstance(value, nn.Module | type):
+        yield from tensors_in(vars(value), depth - 1)
+
+
+def first_tensor(value):
+    """The first tensor of floats in it, or None."""
+    return next((one for one in tensors_in(value) if one.is_floating_point()), None)
+
+
+def main_tensor(output):
+    """What a loss most likely looks at: `.logits` or "logits" if there is one, else the first tensor of floats."""
+    logits = output.get("logits") if isinstance(output, dict) else getattr(output, "logits", None)
+    return logits if isinstance(logits, torch.Tensor) else first_tensor(output)
+
+
+def with_main(output, replacement):
+    """A copy of the output in which the main tensor is replaced; None where its form is not known."""
+    if isinstance(output, torch.Tensor):
+        return replacement
+    main = main_tensor(output)
+    if isinstance(output, dict):
+        changed = copy.copy(output)
+        for key, value in output.items():
+            if value is main:
+                changed[key] = replacement
+                return changed
+    if type(output) in (tuple, list):
+        return type(output)(replacement if part is main else part for part in output)
+    if getattr(output, "logits", None) is main and hasattr(output, "__dict__"):
+        changed = copy.copy(output)
+        changed.logits = replacement
+        return changed
+    return None
+
+
+def mapped(value, change):
+    """The value with `change` applied to its tensors; tuples, lists and dicts are built anew."""
+    if isinstance(value, torch.Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        changed = copy.copy(value)
+        changed.update({key: mapped(part, change) for key, part in value.items()})
+        return changed
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        if type(value).__module__.startswith("torch."):  # a packed sequence
+            return value
+        return type(value)(*(mapped(part, change) for part in value))
+    if isinstance(value, tuple | list):
+        return type(value)(mapped(part, change) for part in value)
+    return value
+
+
+def cloned(tensor):
+    """A copy that asks for gradients as the tensor does: what a model does to its inputs in place stays here."""
+    return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+
+
+def norm_of(tensor):
+    """The Euclidean norm in 32 bits or more, as a tensor; nan or inf if a number is not finite."""
+    precise = torch.float32 if tensor.dtype in (torch.float16, torch.bfloat16) else None
+    return torch.linalg.vector_norm(dense(tensor.detach()), dtype=precise)
+
+
+def thinned(values):
+    """A sample: at most MOST_EXAMPLES of the first dimension, and about MOST_FEATURES numbers of each: (n, d)."""
+    rows = values.detach()
+    if rows.ndim < 2:
+        rows = rows.reshape(-1, 1)
+    rows = rows[:: -(-len(rows) // MOST_EXAMPLES)]
+    excess = rows[0].numel() / MOST_FEATURES
+    for dim in sorted(range(1, rows.ndim), key=lambda dim: -rows.shape[dim]):
+        if excess <= 1:
+            break
+        step = min(-(-rows.shape[dim] // 8), math.ceil(excess)) if rows.ndim > 2 else excess
+        step = max(int(step), 1)
+        rows = rows[(slice(None),) * dim + (slice(None, None, step),)]
+        excess /= step
+    return rows.reshape(len(rows), -1).to(torch.float32, copy=True)
+
+
+def calling(model, inputs):
+    """The model's output: a tuple is several arguments, a dict keywords if `forward` has them, else one argument."""
+    if isinstance(inputs, dict):
+        try:
+            inspect.signature(model.forward).bind(**inputs)
+        except (TypeError, ValueError):
+            return model(inputs)
+        return model(**inputs)
+    if isinstance(inputs, tuple) and not hasattr(inputs, "_fields"):
+        return model(*inputs)
+    return model(inputs)
+
+
+# ---------------------------------------------------------------- The model stays as it was
+
+INTERNAL = {"training", "_parameters", "_buffers", "_modules"}
+
+
+def hidden_in(module, most=10_000):
+    """What a module holds without registering it: (name, value), modules and tensors in lists, dicts and objects."""
+    todo = [
+        (name, value, 3)
+        for name, value in vars(module).items()
+        if name not in INTERNAL and "hooks" not in name
+    ]
+    while todo and most:
+        name, value, depth = todo.pop()
+        most -= 1
+        if isinstance(value, nn.Module | torch.Tensor):
+            yield name, value
+        elif not depth or isinstance(value, str | bytes | int | float | type(None) | type):
+            continue
+        elif isinstance(value, dict):
+            todo += [(f"{name}[{key!r}]", part, depth - 1) for key, part in value.items()]
+        elif isinstance(value, list | tuple | set):
+            todo += [(f"{name}[{i}]", part, depth - 1) for i, part in enumerate(value)]
+        elif hasattr(value, "__dict__") and not callable(value):
+            todo += [(f"{name}.{key}", part, depth - 1) for key, part in vars(value).items()]
+
+
+def everything_in(model):
+    """({id: (path, module)} registered or not, {id: (path, tensor)} unregistered, {id of the unregistered modules})."""
+    modules, tensors, hidden, todo = {}, {}, set(), [("", model, False)]
+    while todo:
+        path, module, is_hidden = todo.pop()
+        if id(module) in modules:
+            continue
+        modules[id(module)] = path, module
+        if is_hidden:
+            hidden.add(id(module))
+        dot = "." if path else ""
+        for name, child in reversed(list(module.named_children())):
+            todo.append((f"{path}{dot}{name}", child, is_hidden))
+        for name, value in hidden_in(module):
+            if isinstance(value, nn.Module):
+                todo.insert(0, (f"{path}{dot}{name}", value, True))
+            else:
+                tensors.setdefault(id(value), (f"{path}{dot}{name}", value))
+        if is_hidden:
+            for name, value in module.named_parameters(recurse=False):
+                tensors.setdefault(id(value), (f"{path}{dot}{name}", value))
+    return modules, tensors, hidden
+
+
+def version_of(tensor):
+    """How often a tensor was changed in place; None where torch does not count it."""
+    return None if tensor.is_inference() else tensor._version
+
+
+@contextmanager
+def unchanged(*roots):
+    """Within it modules may run; afterwards they are what they were, and so are the random numbers.
+
+    That is: parameters, buffers, modes, `.grad`, attributes, lists and dicts, also of modules held in plain lists.
+    """
+    kept, attributes, containers, numbers = [], [], [], {}
+    for root in roots:
+        modules, tensors, _ = everything_in(root)
+        for _, module in modules.values():
+            attributes.append((module, dict(vars(module))))
+            for table in (module._buffers, module._parameters):
+                if isinstance(table, dict):  # that of a scripted module is none
+                    kept.append((table, dict(table)))
+                numbers.update({id(one): one for _, one in table.items() if one is not None})
+            for value in vars(module).values():
+                if type(value) in (list, dict) and value is not module._modules:
+                    containers.append((value, copy.copy(value)))
+        numbers.update({key: tensor for key, (_, tensor) in tensors.items()})
+    lazy = nn.parameter.UninitializedTensorMixin
+    values = [one for one in numbers.values() if not isinstance(one, lazy)]
+    clones = [
+        (one, one.detach().clone(), version_of(one), one.grad if one.is_leaf else None)
+        for one in values
+    ]
+    import random
+
+    state, numpy = random.getstate(), sys.modules.get("numpy")
+    numpy_state = numpy.random.get_state() if numpy else None
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(state)
+        if numpy:
+            numpy.random.set_state(numpy_state)
+        for module, saved in attributes:
+            now = vars(module)
+            for name in [name for name in now if name not in saved]:
+                del now[name]
+            now.update(saved)
+        for container, saved in containers:
+            if isinstance(container, list):
+                container[:] = saved
+            else:
+                container.clear()
+                container.update(saved)
+        for table, saved in kept:
+            table.clear()
+            table.update(saved)
+        with torch.no_grad():
+            for tensor, clone, version, grad in clones:
+                # A BatchNorm moves its statistics without counting it as a change.
+                is_weight = isinstance(tensor, nn.Parameter)
+                same = version_of(tensor) == version and (is_weight or torch.equal(tensor, clone))
+                if not same:
+                    tensor.copy_(clone)
+                if tensor.is_leaf:
+                    tensor.grad = grad
 
 
 # ---------------------------------------------------------------- One pass, watched
 
 
+def std_of(norm, mean, count):
+    """The std of so many numbers with this norm and mean."""
+    return math.sqrt(max(norm**2 / count - mean**2, 0))
+
+
 @dataclass
 class Call:
-    """One call of a module: a label (from the second call on with a number), its output's values, their gradient."""
+    """One call of an innermost module, or of a function such as torch.relu.
+
+    numbers: (norm, mean, between, alike) as a tensor: between is the std over the examples, alike that of their
+    directions, both of the sample. dead: the share of units that are 0 for all. source: the linear layer called before.
+    """
 
     label: str
-    module: nn.Module
-    values: torch.Tensor
+    path: str
+    kind: str
+    module: nn.Module | None
+    count: int
+    shape: tuple
+    dtype: torch.dtype
+    sample: torch.Tensor
+    numbers: torch.Tensor
+    by_example: bool = False
+    dead: torch.Tensor | None = None
+    source: nn.Module | None = None
     gradient: torch.Tensor | None = None
+    gradient_sample: torch.Tensor | None = None
+    norm: float = math.nan
+    mean: float = math.nan
+    between: float = math.nan
+    directions: float = math.nan
+    gradient_norm: float | None = None
+    gradient_mean: float = math.nan
+
+    @property
+    def std(self):
+        return std_of(self.norm, self.mean, self.count)
+
+    @property
+    def alike(self):
+        """The std over the examples of the outputs' directions; None where there are no examples, or only zeros."""
+        return self.directions if self.by_example and self.norm else None
 
 
-def first_tensor(value):
-    """The first tensor of floats in what a module takes or returns, within tuples, lists and dicts too; or None."""
-    if isinstance(value, torch.Tensor):
-        return value if value.is_floating_point() else None
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, tuple | list):
-        return None
-    return next((found for part in value if (found := first_tensor(part)) is not None), None)
+def place_of(tensor):
+    """Where a tensor's numbers lie, the same for a view of all of them; None for a sparse one."""
+    return (tensor.data_ptr(), tensor.numel()) if tensor.layout is torch.strided else None
 
 
-def copied(tensor):
-    """A copy that later changes in place do not reach, as 32-bit floats, where histograms can be made."""
-    return tensor.detach().to("cpu", torch.float32, copy=True)
+def unwatched(hook):
+    """The hook, with what it computes itself not shown to Functions: that would cost as much again."""
+
+    def quietly(*args):
+        with torch._C.DisableTorchFunction():
+            return hook(*args)
+
+    return quietly
 
 
-@contextmanager
-def watched(model):
-    """Within it the innermost modules' calls are written down: of those in which no other module is called.
+class Recorder:
+    """Writes down the calls of a model's innermost modules, and of known functions, while it is active.
 
-    Yields (the calls, the modules now at work, from the outermost on, as objects with a label).
+    examples: how many there are, or None. calls: a list of Call. called: the ids of the modules that were called with
+    anything. places: {batchnorm: [(module before, input)]}. direct: {label: an input that a linear layer got as it was
+    given}. attention: {label: mean largest weight}. dropped: where a function drops out in eval mode.
     """
-    calls, at_work, handles, times = [], [], [], Counter()
 
-    def watch(path, module):
-        kind = type(module).__name__
-        label = f"{path} {kind}" if path.rpartition(".")[2].isdigit() else path or kind
+    def __init__(self, examples, given, measure=True):
+        self.examples, self.active, self.trouble, self.measure = examples, True, [], measure
+        self.calls, self.at_work, self.handles, self.times = [], [], [], Counter()
+        self.called, self.places, self.direct = set(), defaultdict(list), {}
+        self.attention, self.dropped, self.order = {}, [], []
+        self.given = {place_of(one) for one in given if one.numel()} - {None}
+        self.channels, self.before = False, None
 
-        def enter(module, inputs):
-            if at_work:
-                at_work[-1].calls_others = True
-            at_work.append(SimpleNamespace(label=label, calls_others=False))
-
-        def leave(module, inputs, output):
-            out = first_tensor(output)
-            if at_work.pop().calls_others or out is None:
-                return
-            times[path] += 1
-            number = f" (call {times[path]})" if times[path] > 1 else ""
-            call = Call(label + number, module, copied(out))
-            calls.append(call)
-            if out.requires_grad:
-                note = out.register_hook(
-                    lambda gradient: setattr(call, "gradient", copied(gradient))
-                )
-                handles.append(note)
-
-        handles.append(module.register_forward_pre_hook(enter))
-        handles.append(module.register_forward_hook(leave))
-
-    try:
+    def watch(self, model):
+        """Put hooks on all modules of the model; raises nothing: what cannot be hooked is trouble."""
         for path, module in model.named_modules():
-            if "parametrizations" not in path.split("."):  # these compute a weight
-                watch(path, module)
-        yield calls, at_work
-    finally:
-        for handle in handles:
+            if "parametrizations" in path.split("."):  # these compute a weight
+                continue
+            kind = type(module).__name__
+            label = f"{path} {kind}" if path.rpartition(".")[2].isdigit() else path or kind
+            place = SimpleNamespace(label=label, path=path, module=module, kind=kind)
+            try:
+                self.handles += [
+                    module.register_forward_pre_hook(self.entering(place)),
+                    module.register_forward_hook(self.leaving(place)),
+                ]
+            except Exception as error:
+                self.trouble.append(f"{label} takes no hooks ({error}), so it was not seen")
+
+    def stop(self):
+        self.active = False
+        for handle in self.handles:
             handle.remove()
 
+    def entering(self, place):
+        """A hook that notes that a module is at work, and what it is given."""
 
-@contextmanager
-def unchanged(model):
-    """Within it the model may run; afterwards its buffers and torch's random numbers are what they were before."""
-    kept = [
-        (module._buffers, name, buffer, None if buffer is None else buffer.clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-    ]
-    try:
-        with torch.random.fork_rng(), torch.enable_grad():
-            yield
-    finally:
-        with torch.no_grad():
-            for buffers, name, buffer, numbers in kept:
-                buffers[name] = buffer if buffer is None else buffer.copy_(numbers)
+        @unwatched
+        def enter(module, inputs):
+            if not self.active:
+                return
+            for outer in self.at_work[-1:]:
+                outer.calls_others = True
+            self.at_work.append(SimpleNamespace(place=place, calls_others=False))
+            if (
+                self.measure
+                and inputs
+                and isinstance(inputs[0], torch.Tensor)
+                and inputs[0].numel()
+            ):
+                self.given_to(place, module, inputs[0])
 
+        return enter
 
-def as_module(model):
-    """The nn.Module itself; or one with a copy of what a network of this series holds: MLP, or its layers."""
-    if isinstance(model, nn.Module):
-        return model
-    if isinstance(model, MLP):
-        return to_torch(model)
-    layers = (Linear, BatchNorm1d, Tanh)
-    if isinstance(model, list | tuple) and model and all(isinstance(one, layers) for one in model):
-        network = SimpleNamespace(C=torch.zeros(1, 1), layers=model, training=model[0].training)
-        return nn.Sequential(*to_torch(network)[2:])  # without embedding and Flatten
-    wanted = "an nn.Module, a MLP or a list of its layers"
-    raise TypeError(f"diagnose needs {wanted}, and got {type(model).__name__}.")
+    def given_to(self, place, module, x):
+        """What the input of a linear layer or of a BatchNorm tells."""
+        takes = isinstance(module, (*LINEARS, nn.RNNBase))
+        if takes and x.is_floating_point() and place_of(x) in self.given:
+            self.direct[place.label] = x.detach()
+        if isinstance(module, BATCHNORMS):
+            self.places[module].append((self.before, place.label, thinned_by_unit(x), x.shape))
 
+    def leaving(self, place):
+        """A hook that measures an innermost module's output."""
 
-def diagnose(model, inputs, targets, loss_fn, lr=None):
-    """Examine a network by one pass forward and backward over a batch. Returns a Report.
+        @unwatched
+        def leave(module, inputs, output):
+            if not self.active or not self.at_work:
+                return
+            inner = not self.at_work.pop().calls_others
+            out = first_tensor(output)
+            if out is None or out.numel():
+                self.called.add(id(module))
+            if isinstance(module, (*LINEARS, nn.Embedding, nn.RNNBase)):
+                self.channels = isinstance(module, CONVOLUTIONS)
+                self.before = module
+            if isinstance(module, (*LINEARS, *CANCELLERS)):
+                self.order.append(module)
+            if inner and out is not None and out.numel():
+                rectifier = isinstance(module, RECTIFIERS)
+                self.add(place.label, place.path, place.kind, module, out, rectifier)
 
-    model: any nn.Module, or a network of this series. inputs: what it takes; a tuple if it takes several things.
-    loss_fn: a function of (output, targets) that returns one number, as a tensor. lr: the learning rate of plain
-    gradient descent, for the ratio of updates to weights.
+        return leave
 
-    The model stays as it is: weights, buffers, mode, `.grad` and hooks. It is examined in the mode that it is in.
-    What goes wrong in the model or in the loss becomes a finding. Raises TypeError if `model` is no network, and
-    ValueError if lr is not a positive number.
-    """
-    model = as_module(model)
-    if lr is not None and not 0 < lr < math.inf:
-        raise ValueError(f"lr is {lr}; it must be a positive number, or None.")
-    report = Report()
-    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
-        evidence = "A lazy layer draws its weights in its first call. Call the model once."
-        lazy = Finding("weights that do not exist yet", "the model", evidence, "10")
-        report.findings.append(lazy)
-        return report
-    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    if frozen := sum(not p.requires_grad for p in model.parameters()):
-        report.notes.append(f"frozen parameters, which get no gradient on purpose: {frozen}")
-    with unchanged(model), watched(model) as (calls, at_work):
+    def add(self, label, path, kind, module, out, rectifier):
+        """Measure an output, and its gradient when that comes."""
+        if not self.measure:
+            return
+        self.times[label] += 1
+        if self.times[label] > 1:
+            label = f"{label} (call {self.times[label]})"
         try:
-            output = model(*inputs) if isinstance(inputs, tuple) else model(inputs)
-        except Exception as error:  # whatever a model raises is told, with the place
-            where = at_work[-1].label if at_work else "the model"
-            report.findings.append(raised("the forward pass", where, error))
-            return report
-        loss, problem = loss_of(loss_fn, output, targets)
-        gradients, more = gradients_of(loss, parameters)
-    report.findings += [one for one in (problem, more) if one is not None]
-    report.loss = math.nan if loss is None else loss.item()
-    broken = not_finite(model, inputs, calls, loss)
-    if broken is not None:
-        report.findings.append(broken)
-        return report
-    fill(report, calls, parameters, gradients, lr)
-    report.findings += first_loss(report.loss, first_tensor(output), targets)
-    report.findings += units(report, calls)
-    report.findings += over_the_depth(report)
-    report.findings += running_statistics(calls)
-    report.findings += parameters_and_biases(model, parameters, gradients)
-    report.findings += speed(report, lr)
-    return report
+            sample = thinned(out)
+            by_example = out.ndim > 1 and len(out) == self.examples and len(sample) > 1
+            spread = (
+                spread_over_examples(sample)
+                if by_example
+                else out.new_zeros(2, dtype=torch.float32)
+            )
+            mean = out.detach().mean(dtype=torch.float32 if out.dtype.itemsize < 4 else None)
+            numbers = torch.cat([torch.stack([norm_of(out), mean]).float(), spread])
+            call = Call(
+                label,
+                path,
+                kind,
+                module,
+                out.numel(),
+                tuple(out.shape),
+                out.dtype,
+                sample,
+                numbers,
+                by_example,
+                source=self.before,
+            )
+            if rectifier and out.ndim > 1:
+                units = (
+                    out.detach().movedim(1, -1) if self.channels and out.ndim > 2 else out.detach()
+                )
+                units = units.reshape(-1, units.shape[-1])
+                if len(units) >= FEWEST_ROWS:
+                    call.dead = (units.amax(0) <= 0).float().mean()
+        except Exception as error:  # a nested tensor, or a kind that is still to come
+            self.trouble.append(f"the output of {label} could not be measured ({error})")
+            return
+        self.calls.append(call)
+        if out.requires_grad and torch.is_grad_enabled():
+
+            def note(gradient):
+                mean = gradient.detach().mean(dtype=torch.float32)
+                call.gradient = torch.stack([norm_of(gradient).float(), mean])
+                step = -(-gradient.numel() // 4096)
+                call.gradient_sample = gradient.detach().flatten()[::step]
+
+            self.handles.append(out.register_hook(note))
+
+    def settle(self):
+        """Turn tensors into numbers, all at once: on a GPU each one by itself would wait."""
+        if self.calls:
+            table = torch.stack([call.numbers for call in self.calls]).tolist()
+            for call, (norm, mean, between, directions) in zip(self.calls, table, strict=True):
+                call.norm, call.mean, call.between, call.directions = (
+                    norm,
+                    mean,
+                    between,
+                    directions,
+                )
+                call.dead = None if call.dead is None else call.dead.item()
+        for call in self.calls:
+            if call.gradient is not None:
+                call.gradient_norm, call.gradient_mean = call.gradient.tolist()
+        return self.calls
 
 
-def raised(what, where, error, more=""):
+def spread_over_examples(sample):
+    """(std of the numbers over the examples, std of the directions: 0 if all examples point one way, 1 if anywhere)."""
+    between = (sample - sample.mean(0)).square().mean().sqrt()
+    if sample.shape[1] < FEWEST_FEATURES:
+        size = sample.square().mean().sqrt()
+        return torch.stack([between, between / size.clamp_min(1e-30)])
+    directions = F.normalize(sample, dim=1)
+    return torch.stack([between, (directions - directions.mean(0)).square().sum(1).mean().sqrt()])
+
+
+def thinned_by_unit(x):
+    """A sample of a BatchNorm's input, (values, units)."""
+    if x.ndim > 2:
+        step = max(x[:, 0].numel() // 1024, 1)
+        return x.detach().flatten(2)[:, :, ::step].movedim(1, -1).flatten(0, 1).float()
+    return x.detach().float().clone()
+
+
+class Functions(TorchFunctionMode):
+    """Shows a Recorder what a `forward` computes by functions instead of modules."""
+
+    def __init__(self, recorder):
+        super().__init__()
+        self.recorder = recorder
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        name, kwargs = getattr(function, "__name__", ""), kwargs or {}
+        out = function(*args, **kwargs)
+        recorder = self.recorder
+        if not recorder.active or not recorder.at_work:
+            return out
+        place = recorder.at_work[-1].place
+        if name in BEND_FUNCTIONS and isinstance(out, torch.Tensor) and out.is_floating_point():
+            if not isinstance(place.module, (*BENDS, *BATCHNORMS)) and out.numel() > 1:
+                kind = BEND_FUNCTIONS[name]
+                label = f"{place.path} {kind}".strip()
+                recorder.add(label, place.path, kind, None, out, kind == "relu")
+        elif name == "softmax" and isinstance(out, torch.Tensor) and out.ndim > 2:
+            self.look(place, out)
+        elif name == "scaled_dot_product_attention":
+            self.look(place, attention_of(*args, **kwargs))
+        elif name == "dropout":
+            training = args[2] if len(args) > 2 else kwargs.get("training", True)
+            rate = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
+            if training and rate and not place.module.training:
+                recorder.dropped.append(place.label)
+        elif name in ("batch_norm", "instance_norm") and not isinstance(place.module, CANCELLERS):
+            recorder.order.append(name)
+        return out
+
+    def look(self, place, weights):
+        """Note how much of an attention goes to one place: (..., queries, keys)."""
+        if weights is not None and weights.shape[-1] > 3 and weights.shape[-2] > 1:
+            last = weights.detach()[:8, :, -8:] if weights.ndim > 3 else weights.detach()[:8]
+            self.recorder.attention[place.label] = last.float().amax(-1).mean()
+
+
+def attention_of(query, key, value, *_, scale=None, **__):
+    """The weights of some heads of a scaled dot product attention, masks aside: (examples, heads, 8, keys)."""
+    if query.ndim < 4 or query.shape[1] != key.shape[1]:
+        return None
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    some = query.detach()[:4, :2, -8:].float(), key.detach()[:4, :2].float()
+    return torch.softmax(some[0] @ some[1].transpose(-1, -2) * scale, -1)
+
+
+class LossFunctions(TorchFunctionMode):
+    """Notes with what a loss compares what: (name, first tensor, second tensor, result)."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        name, kwargs = getattr(function, "__name__", ""), kwargs or {}
+        try:
+            out = function(*args, **kwargs)
+        except Exception:
+            self.note(name, args, kwargs, None)
+            raise
+        self.note(name, args, kwargs, out)
+        return out
+
+    def note(self, name, args, kwargs, out):
+        if name in LIKELIHOODS | BINARY | DIFFERENCES | ARITHMETIC | {"kl_div"}:
+            pair = [
+                *args[:2],
+                *(kwargs[key] for key in ("input", "target", "other") if key in kwargs),
+            ]
+            if len(pair) > 1 and all(isinstance(one, torch.Tensor) for one in pair[:2]):
+                self.seen.append((name, pair[0], pair[1], out))
+            elif name == "log_softmax" and isinstance(out, torch.Tensor):
+                self.seen.append((name, args[0], None, out))
+
+
+# ---------------------------------------------------------------- What the rules look at
+
+
+@dataclass
+class Seen:
+    """All that one watched pass has shown, for the rules.
+
+    parameters: by name, those that ask for gradients. gradients: by name, a tensor, or None where none came. sizes:
+    {name: (norm of the weight, norm of its gradient or None)}. terms: what the loss compared, as LossFunctions notes
+    it. ask: from another main tensor to the loss, or None. leaves: the tensors at the start of the loss's graph.
+    """
+
+    model: nn.Module
+    inputs: object
+    targets: object
+    lr: float | None
+    optimizers: list
+    recorder: Recorder
+    report: Report
+    parameters: dict
+    examples: int | None = None
+    output: object = None
+    main: torch.Tensor | None = None
+    loss: torch.Tensor | None = None
+    loss_of: object = None
+    loss_fn: object = None
+    terms: list = field(default_factory=list)
+    gradients: dict = field(default_factory=dict)
+    sizes: dict = field(default_factory=dict)
+    leaves: list = field(default_factory=list)
+    nodes: Counter = field(default_factory=Counter)
+    pairwise: bool = False
+    rate_is_cause: bool = False
+    random: torch.Tensor | None = None
+
+    @property
+    def calls(self):
+        return self.recorder.calls
+
+    def note(self, text):
+        """Add a note, once."""
+        if text not in self.report.notes:
+            self.report.notes.append(text)
+
+    def ask(self, main, targets=None, grad=False):
+        """The loss with another main tensor; None where the output cannot be rebuilt, or the loss raises."""
+        output = with_main(self.output, main)
+        if output is None or self.loss_of is None:
+            return None
+        try:
+            with torch.set_grad_enabled(grad):
+                loss = self.loss_of(output, self.targets if targets is None else targets)
+        except Exception:
+            return None
+        return loss if isinstance(loss, torch.Tensor) and loss.numel() == 1 else None
+
+
+def role_of(name):
+    """A weight's or layer's place within what repeats: "blocks.3.fc.weight" is "blocks.#.fc.weight"."""
+    return re.sub(r"\d+", "#", name)
+
+
+def graph_of(*tensors):
+    """(the leaves at the start of the tensors' graph, how many nodes of which kind)."""
+    leaves, kinds, todo, known = [], Counter(), [one.grad_fn for one in tensors], set()
+    while todo:
+        node = todo.pop()
+        if node is None or node in known:
+            continue
+        known.add(node)
+        kinds[type(node).__name__] += 1
+        if hasattr(node, "variable"):
+            leaves.append(node.variable)
+        todo += [before for before, _ in node.next_functions]
+    return leaves, kinds
+
+
+VIEWS = re.compile(
+    r"^(View|UnsafeView|Reshape|Squeeze|Unsqueeze|Transpose|Permute|T|Clone|Slice|Select|Expand|ToCopy|AsStrided|Alias"
+    r"|Flatten|Index|Unbind|Split)\w*Backward"
+)
+
+
+def made_by(tensor):
+    """The name of the operation that made a tensor, views aside, such as "Softmax"; "" for a leaf."""
+    node = tensor.grad_fn
+    while node is not None and VIEWS.match(type(node).__name__):
+        node = node.next_functions[0][0] if node.next_functions else None
+    return "" if node is None else re.sub(r"Backward\d*$", "", type(node).__name__)
+
+
+def loss_by(loss_fn):
+    """From (output, targets) to the loss: loss_fn with the whole output, or else with its main tensor."""
+    if loss_fn is None:
+
+        def own(output, targets):
+            inside = (
+                output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
+            )
+            return first_tensor(output) if inside is None else inside
+
+        return own
+
+    def told(output, targets):
+        given = () if targets is None and not takes_two(loss_fn) else (targets,)
+        main = main_tensor(output)
+        if output is main:
+            return loss_fn(output, *given)
+        try:
+            return loss_fn(output, *given)
+        except Exception:
+            if main is None:
+                raise
+            return loss_fn(main, *given)
+
+    return told
+
+
+def takes_two(function):
+    """Whether a function can be called with two arguments; True where that cannot be known."""
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:
+        pass
+    return True
+
+
+# ---------------------------------------------------------------- Rules: what is raised, what is not finite
+
+
+def raised(id, where, error, more=""):
     """The finding that something has raised an error."""
     said = " ".join(str(error).split()).rstrip(".")
-    return Finding(f"{what} raises an error", where, f"{type(error).__name__}: {said}.{more}", "10")
+    said = said if len(said) < 400 else f"{said[:400]}…"
+    return finding(id, where, f"{type(error).__name__}: {said}.{more}")
 
 
-def loss_of(loss_fn, output, targets):
-    """(the loss as a tensor of one number, or None; what is wrong with it, or None)."""
-    try:
-        loss = loss_fn(output, targets)
-    except Exception as error:
-        out = first_tensor(output)
-        shape = "no tensor of floats" if out is None else f"of shape {tuple(out.shape)}"
-        return None, raised("the loss", "loss_fn", error, f" The model's output is {shape}.")
-    if isinstance(loss, torch.Tensor) and loss.numel() == 1:
-        return loss.squeeze(), None
-    said = f"of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else repr(loss)
-    evidence = f"It returned {said}, and gradients need one number."
-    return None, Finding("the loss is not one number", "loss_fn", evidence, "10")
-
-
-def gradients_of(loss, parameters):
-    """({name: gradient or None}, what is wrong, or None). No `.grad` is touched."""
-    if loss is None:
-        return {}, None
-    if not parameters or not loss.requires_grad:
-        evidence = "The loss depends on no parameter: is something detached, or under no_grad?"
-        if not parameters:
-            evidence = "The model has no parameters that ask for gradients."
-        return {}, Finding("nothing can be learned", "the model", evidence, "10")
-    try:
-        found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
-    except Exception as error:
-        return {}, raised("the backward pass", "the model", error)
-    dense = [one.to_dense() if one is not None and one.is_sparse else one for one in found]
-    return dict(zip(parameters, dense, strict=True)), None
-
-
-def chain_of(calls):
-    """The labels of the layers that can be compared with each other over the depth.
-
-    These are the nonlinearities of the most common kind. If they are few, the linear layers of the most common shape;
-    if no two are alike, all but the output layer, whose scale is its own.
-    """
-    kinds = Counter(type(call.module) for call in calls if isinstance(call.module, BENDS))
-    usual_kind = kinds.most_common(1)[0][0] if kinds else None
-    chain = [call.label for call in calls if type(call.module) is usual_kind]
-    linear = [call for call in calls if isinstance(call.module, LINEARS)]
-    if len(chain) >= FEWEST_LAYERS or len(linear) < 2:
-        return chain
-    shapes = Counter(call.module.weight.shape for call in linear)
-    usual, count = shapes.most_common(1)[0]
-    alike = linear[:-1] if count == 1 else [x for x in linear if x.module.weight.shape == usual]
-    return [call.label for call in alike] if len(alike) > len(chain) else chain
-
-
-def saturation(call):
-    """The share of outputs near an end of the range; None if the module has no range with two ends to saturate at."""
-    if not isinstance(call.module, SQUASHERS) or isinstance(call.module, RECTIFIERS):
-        return None
-    low, high = (0, 1) if isinstance(call.module, nn.Sigmoid) else (-1, 1)
-    if isinstance(call.module, nn.Hardtanh):
-        low, high = call.module.min_val, call.module.max_val
-    values = (2 * call.values - low - high) / (high - low)
-    return (values.abs() > SATURATED).float().mean().item()
-
-
-def fill(report, calls, parameters, gradients, lr):
-    """Measure the rows of the four pictures. What holds a single number has no spread, and is left out."""
-    report.chain = chain_of(calls)
-    for call in calls:
-        if call.values.numel() < 2:
-            continue
-        report.outputs.append(measure(call.label, call.values, saturation=saturation(call)))
-        if call.gradient is not None and call.gradient.isfinite().all():
-            report.gradients.append(measure(call.label, call.gradient))
-    for name, gradient in gradients.items():
-        if gradient is None or gradient.ndim < 2 or gradient.numel() < 2:
-            continue
-        values, weight = copied(gradient), copied(parameters[name]).std().item()
-        if not values.isfinite().all():
-            report.notes.append(f"the gradient of {name} is not finite")
-            continue
-        ratio = values.std().item() / weight if weight else None
-        report.weights.append(measure(name, values, ratio=ratio))
-        if lr is not None and ratio is not None:
-            report.updates[name] = lr * ratio
-
-
-# ---------------------------------------------------------------- Findings
-
-
-def listed(names):
-    """The first of the names, and how many more there are."""
-    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-
-
-def not_finite(model, inputs, calls, loss):
-    """A Finding: where something is nan or inf for the first time; or None. loss: a tensor of one number, or None."""
-    for name, p in model.named_parameters():
-        if bad := (~p.isfinite()).sum().item():
-            evidence = f"{bad:,} of its {p.numel():,} numbers are nan or inf."
-            return Finding("a parameter is not finite", name, evidence, "07")
-    given = first_tensor(inputs)
-    if given is not None and not given.isfinite().all():
-        return Finding("the input is not finite", "inputs", "It holds nan or inf.", "10")
-    for call in calls:
-        if not call.values.isfinite().all():
-            share = (~call.values.isfinite()).float().mean()
+def loss_raised(seen, error):
+    """What a loss that raises an error tells: targets or outputs that it cannot take, or something else."""
+    said, main, targets = str(error), seen.main, seen.targets
+    shape = "no tensor of floats" if main is None else f"of shape {tuple(main.shape)}"
+    more = f" The model's output is {shape}"
+    more += (
+        f", the targets' shape {tuple(targets.shape)}."
+        if isinstance(targets, torch.Tensor)
+        else "."
+    )
+    named = {name for name, *_ in seen.terms}
+    if "binary_cross_entropy" in named and main is not None:
+        low, high = main.detach().min().item(), main.detach().max().item()
+        if low < 0 or high > 1:
             evidence = (
-                f"{share:.0%} of its outputs are nan or inf, and those of no module before it."
+                f"BCELoss needs outputs within 0 to 1, and they go from {low:.2g} to {high:.2g}."
             )
-            return Finding("the first layer that is not finite", call.label, evidence, "07")
-    if loss is not None and not loss.isfinite():
-        evidence = f"It is {loss.item()}, though all outputs of the layers are finite."
-        return Finding("the loss is not finite", "loss_fn", evidence, "02")
-    for call in reversed(calls):
-        if call.gradient is not None and not call.gradient.isfinite().all():
-            evidence = "On the way back it is the first whose gradient holds nan or inf."
-            return Finding("a gradient is not finite", call.label, evidence, "07")
+            return finding(
+                "logits-for-probabilities",
+                "loss_fn",
+                evidence,
+                remedy="loss_fn = nn.BCEWithLogitsLoss()",
+            )
+        if isinstance(targets, torch.Tensor) and "between 0 and 1" in said:
+            return invalid_targets(targets, "0 to 1")
+    if (
+        isinstance(error, IndexError)
+        and "out of bounds" in said
+        and isinstance(targets, torch.Tensor)
+    ):
+        classes = (
+            "" if main is None or main.ndim < 2 else f" (the output has shape {tuple(main.shape)})"
+        )
+        return invalid_targets(targets, f"0 to classes − 1{classes}")
+    if isinstance(targets, torch.Tensor) and re.search(
+        r"(size|shape|dimension)", said, re.IGNORECASE
+    ):
+        remedy = "loss_fn(output, targets.view_as(output))  # classes are dimension 1: output.transpose(1, 2)"
+        evidence = f"{type(error).__name__}: {' '.join(said.split())[:300]}.{more}"
+        return finding("shape-mismatch", "loss_fn", evidence, remedy=remedy)
+    return raised("loss-raises", "loss_fn", error, more)
+
+
+def invalid_targets(targets, allowed):
+    """The finding that targets are not what the loss can take."""
+    low, high = targets.min().item(), targets.max().item()
+    evidence = f"They go from {low:.4g} to {high:.4g}, and the loss takes {allowed}."
+    remedy = "targets = (targets > threshold).float()  # or the right number of outputs, or labels from 0 on"
+    return finding("targets-invalid", "targets", evidence, remedy=remedy)
+
+
+def not_finite(seen):
+    """Where something is nan or inf for the first time."""
+
+    def told(what, where, evidence, remedy):
+        return finding("not-finite", where, evidence, what=what, remedy=remedy)
+
+    for name, p in seen.model.named_parameters():
+        size = seen.sizes.get(name, (None,))[0]
+        if size is not None and math.isfinite(size):
+            continue
+        if bad := (~p.detach().isfinite()).sum().item():
+            evidence = f"{bad:,} of its {p.numel():,} numbers are nan or inf."
+            return told(
+                "a parameter is not finite",
+                name,
+                evidence,
+                "load the last good state, and train with a smaller rate or clip_grad_norm_",
+            )
+    for given in tensors_in((seen.inputs, seen.targets)):
+        if not given.is_floating_point() or math.isfinite(norm_of(given).item()):
+            continue
+        if bad := (~given.isfinite()).sum().item():
+            is_target = any(given is one for one in tensors_in(seen.targets))
+            where = "targets" if is_target else "inputs"
+            evidence = f"{bad:,} of {given.numel():,} numbers are nan or inf."
+            remedy = f"assert {where}.isfinite().all()  # where the data are read"
+            return told(f"the {where} are not finite", where, evidence, remedy)
+    for call in seen.calls:
+        if not math.isfinite(call.norm) and not call.sample.isfinite().all():
+            share = (~call.sample.isfinite()).float().mean().item()
+            evidence = f"{_numbers(share)} of its outputs are nan or inf, and those of no module before it."
+            return told(
+                "the first layer that is not finite",
+                call.label,
+                evidence,
+                "keep logarithms, roots and quotients away from 0: x.clamp_min(1e-6)",
+            )
+    if (
+        seen.main is not None
+        and not math.isfinite(norm_of(seen.main).item())
+        and not seen.main.isfinite().all()
+    ):
+        return told(
+            "the output is not finite",
+            "the output",
+            "No module before it is to blame; a function in forward is.",
+            "x.clamp_min(1e-6) before logarithms, roots and quotients",
+        )
+    if seen.loss is not None and not seen.loss.isfinite():
+        evidence = f"It is {seen.loss.item()}, though all outputs of the layers are finite."
+        return told(
+            "the loss is not finite",
+            "loss_fn",
+            evidence,
+            "use the losses that take logits, and a batch with at least one label that counts",
+        )
+    for name, (_, size) in reversed(seen.sizes.items()):
+        if size is None or math.isfinite(size) or seen.gradients[name].isfinite().all():
+            continue
+        back = [
+            c
+            for c in seen.calls
+            if c.gradient_norm is not None and not math.isfinite(c.gradient_norm)
+        ]
+        where = back[-1].label if back else name
+        evidence = "On the way back it is the first whose gradient holds nan or inf."
+        return told(
+            "a gradient is not finite",
+            where,
+            evidence,
+            "a root or norm at 0 has an infinite slope: (x.square().sum() + 1e-6).sqrt()",
+        )
     return None
 
 
-def first_loss(loss, output, targets):
-    """A loss above that of knowing nothing, if it is a cross-entropy or a mean squared difference."""
-    if output is None or not isinstance(targets, torch.Tensor) or not math.isfinite(loss):
+# ---------------------------------------------------------------- Rules: outputs, targets and the loss
+
+
+def shapes(seen):
+    """Outputs and targets that are compared as all pairs."""
+    main, targets = seen.main, seen.targets
+    if main is None or not isinstance(targets, torch.Tensor):
         return
-    output, found = output.detach().float(), None
-    if targets.is_floating_point():
-        if output.shape == targets.shape and targets.numel() > 1:
-            ignorance = targets.float().var(0, correction=0).mean().item()
-            usual = F.mse_loss(output, targets.float()).item()
-            if math.isclose(usual, loss, rel_tol=1e-4) and loss > ABOVE_VARIANCE * ignorance:
-                found = f"It is {loss:.3g}, and always answering the mean costs {ignorance:.3g}."
-    elif output.ndim > 1:
-        for scores, labels in ((output, targets), (output.flatten(0, -2), targets.flatten())):
-            if scores.ndim < 2 or (scores.shape[0], *scores.shape[2:]) != labels.shape:
-                continue
-            classes = scores.shape[1]
-            if not 0 <= labels.min() <= labels.max() < classes:
-                continue
-            usual = F.cross_entropy(scores, labels.long()).item()
-            if math.isclose(usual, loss, rel_tol=1e-4):
-                if loss > math.log(classes) + ABOVE_IGNORANCE:
-                    nothing = f"ln {classes} = {math.log(classes):.2f}"
-                    found = f"It is {loss:.2f}, and knowing nothing costs {nothing}."
-                break
-    if found is not None:
-        what = "the loss is higher than that of knowing nothing"
-        yield Finding(what, "the output layer", found, "02")
-
-
-def by_unit(call, channels):
-    """The values of a call, a column for each unit. channels: whether a convolution's order, (N, units, ...), holds."""
-    values = call.values.movedim(1, -1) if channels and call.values.ndim > 2 else call.values
-    return values.reshape(-1, values.shape[-1])
-
-
-def units(report, calls):
-    """Layers of which too much is saturated, dead or constant."""
-    ends = {row.layer: row.saturation for row in report.outputs}
-    saturated, dead, constant, channels = {}, {}, {}, False
-    for call in calls:
-        if isinstance(call.module, (*LINEARS, nn.Embedding, nn.RNNBase)):
-            channels = isinstance(call.module, CONVOLUTIONS)
-        saturated[call.label] = ends.get(call.label) or 0
-        if not isinstance(call.module, (*LINEARS, *BENDS)) or call.values.ndim < 2:
+    out, wanted = tuple(main.shape), tuple(targets.shape)
+    for name, one, other, _ in seen.terms:
+        if other is None:
             continue
-        table = by_unit(call, channels)
-        if len(table) < FEWEST_EXAMPLES:
+        pair = {tuple(one.shape), tuple(other.shape)}
+        if name not in DIFFERENCES | ARITHMETIC or pair != {out, wanted} or out == wanted:
             continue
-        rectifier = isinstance(call.module, RECTIFIERS)
-        span, largest = table.amax(0) - table.amin(0), table.abs().amax(0)
-        if rectifier:
-            dead[call.label] = (largest == 0).float().mean().item()
-        else:
-            constant[call.label] = (span < 1e-6 * (1 + largest)).float().mean().item()
-    for what, shares, limit, words, lesson in (
-        (
-            "saturated outputs",
-            saturated,
-            SATURATED_SHARE,
-            "outputs are at an end of the range",
-            "03",
-        ),
-        ("dead units", dead, DEAD_SHARE, "units put out 0 for every example", "03"),
-        ("constant units", constant, CONSTANT_SHARE, "units put out one value for all", "02"),
-    ):
-        over = {label: share for label, share in shares.items() if share > limit}
-        if over:
-            worst = max(over, key=over.get)
-            evidence = f"{over[worst]:.0%} of the {words} in {worst}."
-            yield Finding(what, listed(list(over)), evidence, lesson)
-
-
-def over_the_depth(report):
-    """Outputs that fade or grow from layer to layer, and gradients that vanish or explode on their way back."""
-    chain = report.chain
-    stds = {row.layer: row.std for row in report.outputs}
-    back = {row.layer: row.std for row in report.gradients}
-    forward = [stds[label] for label in chain if stds.get(label)]
-    backward = [back[label] for label in chain if back.get(label)]
-    if len(forward) >= FEWEST_LAYERS:
-        first, last = forward[0], forward[-1]
-        falls = all(b <= 1.1 * a for a, b in pairwise(forward)) and last < FADES * first
-        rises = all(b >= a / 1.1 for a, b in pairwise(forward)) and last > GROWS * first
-        if falls or rises:
-            evidence = f"Their std goes from {first:.2g} to {last:.2g} over {len(forward)} layers."
-            what = "the outputs fade" if falls else "the outputs grow"
-            yield Finding(what, f"{chain[0]} to {chain[-1]}", evidence, "04")
-    if len(backward) >= FEWEST_LAYERS:
-        first, last = backward[0], backward[-1]
-        if not 1 / GRADIENT_FACTOR < first / last < GRADIENT_FACTOR:
-            what = "vanish" if first < last else "explode"
-            evidence = f"Their std is {last:.1e} at {chain[-1]} and {first:.1e} at {chain[0]}."
-            where = f"{chain[-1]} to {chain[0]}"
-            yield Finding(f"the gradients {what} on their way back", where, evidence, "07")
-
-
-def running_statistics(calls):
-    """BatchNorm layers in eval mode whose running statistics do not fit the batch."""
-    off = {}
-    for call in calls:
-        if not isinstance(call.module, BATCHNORMS) or call.module.training:
+        try:
+            both = torch.broadcast_shapes(out, wanted)
+        except RuntimeError:
             continue
-        table = by_unit(call, channels=True)
-        if call.module.affine:
-            weight, bias = copied(call.module.weight), copied(call.module.bias)
-            table = (table - bias)[:, weight != 0] / weight[weight != 0]
-        if len(table) >= FEWEST_EXAMPLES and table.numel():
-            std = table.std(0).median().item()
-            if not FITS[0] < std < FITS[1]:
-                off[call.label] = std
-    if off:
-        worst = max(off, key=lambda label: abs(math.log(off[label] + 1e-30)))
-        evidence = f"{worst} should give its middle unit a std near 1, and gives {off[worst]:.2g}."
-        yield Finding("running statistics that do not fit", listed(list(off)), evidence, "05")
+        grown = both.numel() > max(main.numel(), targets.numel())
+        if not grown and name not in DIFFERENCES:
+            continue
+        evidence = f"The output is {out}, the targets are {wanted}: {name} compares {both.numel():,} pairs."
+        evidence += " The rest of this report is doubtful until they are alike."
+        remedy = "loss_fn(output, targets.view_as(output))"
+        if math.prod(out) != math.prod(wanted):
+            remedy = "give outputs and targets one shape"
+        yield finding("shape-mismatch", "loss_fn", evidence, remedy=remedy)
+        return
 
 
-def parameters_and_biases(model, parameters, gradients):
-    """Biases that what follows takes away, and parameters without a gradient."""
-    cancelled = {}
-    for path, module in model.named_modules():
-        names = [f"{path}.{name}".lstrip(".") for name in ("bias", "weight")]
-        if isinstance(module, LINEARS) and all(gradients.get(name) is not None for name in names):
-            bias, weight = (gradients[name].abs().max().item() for name in names)
-            if 0 < bias < CANCELLED * weight:
-                cancelled[names[0]] = (bias, weight)
-    if cancelled:
-        name, (bias, weight) = next(iter(cancelled.items()))
-        evidence = (
-            f"The largest gradient of {name} is {bias:.0e}, that of its weight {weight:.0e}: "
-            "what follows, such as a normalization, takes it away."
+def is_distribution(scores, dim):
+    """Whether the numbers are not negative, and sum to 1 over the dimension."""
+    if scores.shape[dim] < 2 or scores.min() < 0:
+        return False
+    return torch.allclose(
+        scores.sum(dim), scores.new_ones(()), atol=0.02 if scores.dtype.itemsize < 4 else 1e-4
+    )
+
+
+BOUNDED = {
+    "Sigmoid": (0, 1),
+    "Softmax": (0, 1),
+    "Tanh": (-1, 1),
+    "Relu": (0, math.inf),
+    "Softplus": (0, math.inf),
+    "Hardtanh": (-1, 1),
+    "Hardsigmoid": (0, 1),
+}
+
+
+def expectations(seen):
+    """Probabilities where the loss expects logits, logits where it expects probabilities, and the like."""
+    for name, given, wanted, _ in seen.terms:
+        if not given.is_floating_point() or given.numel() == 0:
+            continue
+        scores, made = given.detach(), made_by(given)
+        if name in ("cross_entropy", "log_softmax") and scores.ndim > 1:
+            yield from probabilities_for_logits(scores, made, name)
+        elif name == "nll_loss" and scores.ndim > 1:
+            yield from log_probabilities(scores)
+        elif name == "kl_div" and scores.min() >= 0:
+            evidence = f"kl_div takes logarithms of probabilities; here they are {scores.min().item():.2g} or more."
+            yield finding(
+                "probabilities-for-logits",
+                "loss_fn",
+                evidence,
+                what="probabilities where logarithms are expected",
+                remedy='F.kl_div(F.log_softmax(output, -1), targets, reduction="batchmean")',
+            )
+        elif name == "binary_cross_entropy_with_logits":
+            if made in ("Sigmoid", "Softmax", "Hardsigmoid"):
+                evidence = (
+                    f"A {made.lower()} makes the outputs, up to {scores.max().item():.2g}, and the "
+                )
+                evidence += "loss applies another: it cannot fall below 0.31 for a positive, 0.69 for a negative."
+                yield finding(
+                    "probabilities-for-logits",
+                    "the output",
+                    evidence,
+                    remedy="remove the last sigmoid, and apply it only to predict",
+                )
+            elif made == "Relu":
+                yield rectified(name, "a probability below 0.5")
+        if (
+            name in BINARY
+            and wanted is not None
+            and wanted.numel()
+            and not 0 <= wanted.min() <= wanted.max() <= 1
+        ):
+            yield invalid_targets(wanted, "0 to 1: with others it has no lower bound")
+        if (
+            name in DIFFERENCES
+            and wanted is not None
+            and made in BOUNDED
+            and not wanted.requires_grad
+        ):
+            yield from out_of_reach(made, wanted)
+
+
+def probabilities_for_logits(scores, made, name):
+    """The scores of a cross-entropy that are already probabilities, or bounded."""
+    dim = 1 if name == "cross_entropy" else -1
+    classes = scores.shape[dim]
+    bound = math.log(1 + (classes - 1) / math.e)
+    if is_distribution(scores, dim) or made == "Sigmoid":
+        kind = "sum to 1 and are" if made != "Sigmoid" else "come from a sigmoid, so they are"
+        evidence = f"The outputs {kind} within 0 to 1, and the loss applies a softmax of its own: for {classes} "
+        evidence += f"classes it cannot fall below {bound:.2f}."
+        yield finding(
+            "probabilities-for-logits",
+            "the output",
+            evidence,
+            remedy=f"remove the last {'sigmoid' if made == 'Sigmoid' else 'softmax'}: loss_fn(logits, targets)",
         )
-        yield Finding("a bias does nothing", listed(list(cancelled)), evidence, "05")
-    without = [name for name, one in gradients.items() if one is None or not one.any()]
-    if without:
-        numbers = sum(parameters[name].numel() for name in without)
-        evidence = f"{numbers:,} of the numbers to learn get no gradient from this batch."
-        yield Finding("parameters without a gradient", listed(without), evidence, "02")
+    elif made == "Tanh":
+        evidence = f"They are within −1 to 1: for {classes} classes the loss cannot fall below "
+        evidence += f"{math.log(1 + (classes - 1) * math.exp(-2)):.2f}."
+        yield finding(
+            "output-range",
+            "the output",
+            evidence,
+            what="bounded outputs where logits are expected",
+            remedy="remove the last tanh",
+        )
+    elif made == "Relu":
+        yield rectified(name, "a score below 0")
 
 
-def speed(report, lr):
-    """Updates too small or too large for the weights that they change."""
-    if not report.updates:
+def rectified(name, what):
+    """The finding that a ReLU makes the logits."""
+    evidence = f"A ReLU makes what {name} takes as logits: it cannot say {what}, and a score of 0 gets no gradient."
+    return finding(
+        "output-range",
+        "the output",
+        evidence,
+        what="a ReLU behind the last layer",
+        remedy="remove the nonlinearity behind the last linear layer",
+    )
+
+
+def log_probabilities(scores):
+    """What NLLLoss takes must be logarithms of probabilities."""
+    total = scores.float().logsumexp(1)
+    if total.abs().max() < 0.02:
         return
-    median = sorted(report.updates.values())[len(report.updates) // 2]
-    fastest = max(report.updates, key=report.updates.get)
-    most = report.updates[fastest]
-    said = f"The median weight moves by {median:.2g} of itself in a step; {USUAL_RATIO:g} is usual."
-    if median < SMALL_UPDATE:
-        yield Finding("small updates", f"lr {lr:g}", said, "07")
-    elif median > LARGE_UPDATE or most > LARGEST_UPDATE:
-        said += f" {fastest} moves by {most:.2g}."
-        yield Finding("large updates", f"lr {lr:g}", said, "07")
+    if is_distribution(scores, 1):
+        evidence = "The outputs are probabilities, and NLLLoss expects their logarithms: the loss is negative, to −1."
+        yield finding(
+            "probabilities-for-logits",
+            "loss_fn",
+            evidence,
+            what="probabilities where their logarithms are expected",
+            remedy="replace the softmax by nn.LogSoftmax(1), or loss_fn = nn.CrossEntropyLoss() without it",
+        )
+        return
+    evidence = f"exp(outputs) sum to {total.exp().median().item():.3g} and not to 1: NLLLoss then has no lower bound."
+    yield finding(
+        "logits-for-probabilities",
+        "loss_fn",
+        evidence,
+        what="logits where log-probabilities are expected",
+    )
+
+
+def out_of_reach(made, wanted):
+    """Targets that the output's nonlinearity cannot reach."""
+    low, high = BOUNDED[made]
+    values = wanted.detach().float()
+    margin = 0.05 * (values.max() - values.min() + 1e-12)
+    share = ((values < low - margin) | (values > high + margin)).float().mean().item()
+    if share > 0.02:
+        bounds = f"from {low} on" if high == math.inf else f"from {low} to {high}"
+        evidence = f"A {made.lower()} gives numbers {bounds}; the targets go from {values.min().item():.3g} to "
+        evidence += f"{values.max().item():.3g}, {_numbers(share)} of them outside."
+        yield finding(
+            "output-range",
+            "the output",
+            evidence,
+            severity="error",
+            remedy=f"remove the last {made.lower()}, or scale the targets into its range",
+        )
+
+
+def below_bound(seen):
+    """A loss below the bound of the function that it uses."""
+    if seen.loss is None:
+        return
+    loss = seen.loss.item()
+    known = [
+        (name, result)
+        for name, _, _, result in seen.terms
+        if name in LIKELIHOODS | BINARY | DIFFERENCES
+        and name != "log_softmax"
+        and isinstance(result, torch.Tensor)
+        and result.numel() == 1
+    ]
+    if len(known) != 1 or loss >= -1e-4:
+        return
+    name, value = known[0][0], known[0][1].item()
+    if value < 0 or math.isclose(value, -loss, rel_tol=1e-3):
+        evidence = f"It is {loss:.3g}, and {name} has no values below 0"
+        evidence += (
+            ": its sign is turned." if value > 0 else ": outputs or targets are not what it takes."
+        )
+        yield finding(
+            "loss-below-bound",
+            "loss_fn",
+            evidence,
+            remedy="loss = loss_fn(output, targets)  # without a minus, with outputs and targets as it documents",
+        )
+
+
+def family_of(seen, main, loss):
+    """ "softmax", "sigmoid", "difference" or "other": what kind of loss it is, by its functions, or by asking it."""
+    names = {name for name, *_ in seen.terms}
+    if names & LIKELIHOODS:
+        return "softmax"
+    if names & BINARY:
+        return "sigmoid"
+    if names & DIFFERENCES:
+        return "difference"
+    if main.ndim > 1 and main.shape[-1] > 1:
+        shifted = seen.ask(main + 1)
+        if shifted is not None and math.isclose(shifted.item(), loss, rel_tol=1e-4, abs_tol=1e-6):
+            return "softmax"
+    return "other"
+
+
+def is_per_example(seen, main, targets, loss):
+    """Whether the loss of a batch is made of its parts' losses: their sum, or between them. None: it cannot be known.
+
+    That of a contrastive loss is not: fewer examples are easier to tell apart.
+    """
+    count = len(main)
+    if count < 4 or (
+        isinstance(targets, torch.Tensor) and (targets.ndim == 0 or len(targets) != count)
+    ):
+        return None
+    if targets is not None and not isinstance(targets, torch.Tensor):
+        return None
+    halves = []
+    for part in (slice(None, count // 2), slice(count // 2, None)):
+        value = seen.ask(main[part], None if targets is None else targets[part])
+        if value is None or not value.isfinite():
+            return None
+        halves.append(value.item())
+    room = 0.02 * abs(loss) + 1e-6
+    return min(halves) - room <= loss <= max(halves) + room or abs(sum(halves) - loss) <= room
+
+
+def unit_dimension(main, targets):
+    """The dimension of the output that holds classes or units; None if each example has one number."""
+    if main.ndim < 2:
+        return None
+    labels = isinstance(targets, torch.Tensor) and not targets.is_floating_point()
+    if labels and targets.shape == (main.shape[0], *main.shape[2:]):
+        return 1
+    return 1 if main.ndim == 4 else main.ndim - 1
+
+
+def best_constant(seen, main, targets):
+    """(the loss of zeros, of the best constant that was found, a number for each unit), by asking; or None."""
+    dim = unit_dimension(main, targets)
+    shape = [1] * main.ndim
+    if dim is not None:
+        shape[dim] = main.shape[dim]
+    constant = torch.zeros(shape, dtype=torch.float32, device=main.device, requires_grad=True)
+
+    def ask(value, grad=False):
+        loss = seen.ask(value.to(main.dtype).expand_as(main).clone(), targets, grad)
+        return None if loss is None or not loss.isfinite() else loss.float()
+
+    zero = ask(constant.detach())
+    if zero is None:
+        return None
+    found = [zero.item()]
+    if (
+        isinstance(targets, torch.Tensor)
+        and targets.is_floating_point()
+        and targets.shape == main.shape
+    ):
+        others = [k for k in range(main.ndim) if k != dim]
+        for middle in (targets.float().mean(others, keepdim=True), targets.float().mean()):
+            loss = ask(middle.expand(shape) if middle.ndim else middle.reshape([1] * main.ndim))
+            found += [] if loss is None else [loss.item()]
+    optimizer = torch.optim.LBFGS([constant], max_iter=ASKED_STEPS, max_eval=2 * ASKED_STEPS)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = ask(constant, grad=True)
+        if loss is None or not loss.requires_grad:
+            raise ValueError
+        found.append(loss.item())
+        constant.grad = torch.autograd.grad(loss, constant)[0]
+        return loss
+
+    try:
+        with torch.enable_grad():
+            optimizer.step(closure)
+    except (ValueError, RuntimeError):
+        pass
+    return zero.item(), min(one for one in found if math.isfinite(one))
+
+
+def has_variance(targets):
+    """Whether labels or targets differ at all, within a unit; True where that cannot be known."""
+    if not isinstance(targets, torch.Tensor) or targets.numel() < 2:
+        return True
+    if not targets.is_floating_point():
+        valid = targets[targets >= 0]
+        return valid.numel() == 0 or bool(valid.min() < valid.max())
+    return bool((targets.float() - targets.float().mean(0)).abs().max() > 1e-6)
+
+
+def first_loss(seen):
+    """A loss above that of knowing nothing, which the loss function itself is asked for."""
+    main, targets = seen.main, seen.targets
+    if main is None or seen.loss is None or main.numel() < 2 or main.ndim < 1 or seen.pairwise:
+        return
+    main, loss = main.detach(), seen.loss.item()
+    if (
+        main.numel() > MOST_ASKED
+        and isinstance(targets, torch.Tensor)
+        and targets.ndim
+        and len(targets) == len(main)
+    ):
+        count = max(MOST_ASKED // main[0].numel(), 2)
+        main, targets = main[:count], targets[:count]
+        part = seen.ask(main, targets)
+        loss = loss if part is None else part.item()
+    same = seen.ask(main, targets)
+    if same is None or not math.isclose(same.item(), loss, rel_tol=1e-3, abs_tol=1e-5):
+        seen.note("the first loss was not compared: the loss cannot be asked with other outputs")
+        return
+    known = {name for name, *_ in seen.terms} & (LIKELIHOODS | BINARY | DIFFERENCES)
+    per_example = is_per_example(seen, main, targets, loss)
+    if per_example is False or (per_example is None and not known):
+        seen.note(
+            "the first loss was not compared: it compares the examples with each other, or cannot be split"
+        )
+        return
+    asked = best_constant(seen, main, targets)
+    if asked is None:
+        seen.note("the first loss was not compared: the loss gives no number for a constant output")
+        return
+    zero, best = asked
+    seen.report.ignorance = best
+    if not (zero > 0 and best >= 0 and loss > 0):
+        return
+    if not has_variance(targets):
+        seen.note("the first loss was not compared: the targets do not differ")
+        return
+    yield from judged_loss(seen, main, targets, loss, zero, best)
+
+
+def judged_loss(seen, main, targets, loss, zero, best):
+    """Compare a loss with that of equal scores and of the best constant."""
+    family, dim = family_of(seen, main, loss), unit_dimension(main, targets)
+    classes = 2 if dim is None or family == "sigmoid" else max(main.shape[dim], 2)
+    excess = ABOVE_IGNORANCE / math.log(classes)
+    size = main.float().std().item()
+    if (
+        family in ("softmax", "sigmoid")
+        and loss > (1 + excess) * zero
+        and loss > (1 + excess) * best
+    ):
+        evidence = (
+            f"It is {loss:.3g}, and equal scores cost {zero:.3g}; the outputs' std is {size:.2g}."
+        )
+        yield finding("first-loss-high", "the output layer", evidence)
+        return
+    enough = isinstance(targets, torch.Tensor) and targets.numel() >= 5 * classes
+    if loss <= ABOVE_CONSTANT * best or best < 1e-7 * zero or not enough:
+        return
+    evidence = (
+        f"It is {loss:.3g}, and the best constant costs {best:.3g}; the outputs' std is {size:.2g}."
+    )
+    remedy = (
+        "nn.init.constant_(output_layer.bias, math.log(p / (1 - p)))  # p: the share of positives"
+    )
+    if family in ("difference", "other"):
+        remedy = "targets = (targets - targets.mean(0)) / targets.std(0)  # or start the last bias at their mean"
+    yield finding("first-loss-high", "the output layer", evidence, remedy=remedy)
+
+
+# ---------------------------------------------------------------- Rules: what is registered, held and in which mode
+
+
+def registration(seen):
+    """Tensors that reach the loss and that `parameters()` does not know, and modules that are one and the same."""
+    if isinstance(seen.model, torch.jit.ScriptModule):  # it holds nothing else
+        return
+    known = {id(p) for p in seen.model.parameters()}
+    known |= {id(one) for one in tensors_in((seen.inputs, seen.targets))}
+    loss_modules = [seen.loss_fn] if isinstance(seen.loss_fn, nn.Module) else []
+    known |= {id(p) for module in loss_modules for p in module.parameters()}
+    outside = [leaf for leaf in seen.leaves if id(leaf) not in known]
+    held = {id(p) for one in seen.optimizers for group in one.param_groups for p in group["params"]}
+    modules, tensors, _ = everything_in(seen.model)
+    made = [
+        leaf
+        for leaf in outside
+        if isinstance(leaf, nn.Parameter) and id(leaf) not in tensors and id(leaf) not in held
+    ]
+    if made:
+        evidence = f"{sum(leaf.numel() for leaf in made):,} numbers get a gradient, and no module holds them: a layer "
+        evidence += "that forward makes is drawn anew in each pass."
+        yield finding(
+            "unregistered",
+            "the model",
+            evidence,
+            what="weights that are made in forward",
+            remedy="make the layer in __init__: self.layer = nn.Linear(...)",
+        )
+    named = [tensors[id(leaf)][0] for leaf in outside if id(leaf) in tensors]
+    if named:
+        count = sum(leaf.numel() for leaf in outside if id(leaf) in tensors)
+        evidence = f"{count:,} numbers get a gradient; parameters(), state_dict(), eval() and to() do not know them."
+        yield finding("unregistered", _listed(named), evidence)
+    paths = defaultdict(list)
+    for path, module in seen.model.named_modules(remove_duplicate=False):
+        paths[id(module)].append(path)
+    for same in paths.values():
+        module = modules[id(seen.model.get_submodule(same[0]))][1]
+        siblings = Counter(path.rpartition(".")[0] for path in same)
+        parent, count = siblings.most_common(1)[0]
+        if isinstance(module, BATCHNORMS):
+            continue
+        if (
+            count > 1
+            and any(True for _ in module.parameters())
+            and in_container(seen.model, parent)
+        ):
+            evidence = (
+                f"{', '.join(same[:3])} are one object: there is one set of weights, not {count}."
+            )
+            yield finding("layers-shared", _listed(same), evidence)
+            break
+
+
+def in_container(model, path):
+    """Whether what stands there is a plain container, such as nn.Sequential."""
+    return isinstance(model.get_submodule(path), nn.Sequential | nn.ModuleList | nn.ModuleDict)
+
+
+def held(seen):
+    """Parameters with a gradient that no optimizer has."""
+    if not seen.optimizers:
+        return
+    has = {id(p) for one in seen.optimizers for group in one.param_groups for p in group["params"]}
+    missing = [name for name, p in seen.parameters.items() if id(p) not in has]
+    if missing:
+        count = sum(seen.parameters[name].numel() for name in missing)
+        total = sum(p.numel() for p in seen.parameters.values())
+        evidence = (
+            f"{count:,} of {total:,} numbers to learn are in no param_group: they never move."
+        )
+        if len(missing) == len(seen.parameters):
+            evidence += (
+                " The optimizer holds other tensors: was it made before the model was replaced?"
+            )
+        yield finding(
+            "not-in-optimizer",
+            _listed(missing),
+            evidence,
+            remedy="optimizer = torch.optim.AdamW(model.parameters(), lr=lr)  # after the model is complete",
+        )
+
+
+def modes(seen):
+    """An eval mode in which dropout and batch statistics are not seen though a training is looked at."""
+    drops = [
+        path
+        for path, module in seen.model.named_modules()
+        if isinstance(module, DROPOUTS) and module.p > 0 and not module.training
+    ]
+    norms = [
+        path
+        for path, module in seen.model.named_modules()
+        if isinstance(module, BATCHNORMS) and not module.training
+    ]
+    resting = drops + norms
+    if not resting:
+        return
+    if seen.model.training:
+        seen.note(
+            f"{len(resting)} modules are in eval mode within a model in train mode: frozen on purpose?"
+        )
+        return
+    training = bool(seen.optimizers) or seen.lr is not None
+    severity = "warning" if training else "remark"
+    kinds = " and ".join(kind for kind, some in (("dropout", drops), ("BatchNorm", norms)) if some)
+    evidence = f"{len(resting)} modules ({kinds}) rest in eval mode: what they do in training was not seen."
+    if training:
+        evidence += " A rate or an optimizer was given, so a training is meant."
+    yield finding("mode-hides", _listed(resting), evidence, severity=severity)
+
+
+# ---------------------------------------------------------------- Rules: normalization
+
+
+def statistics(seen):
+    """BatchNorm layers in eval mode whose running statistics do not fit the batch."""
+    off, odd = {}, []
+    for module, places in seen.recorder.places.items():
+        if (
+            module.running_mean is not None
+            and module.momentum is not None
+            and not MOMENTA[0] < module.momentum < MOMENTA[1]
+        ):
+            odd.append((places[0][1], module.momentum))
+        if module.training or module.running_mean is None:
+            continue
+        _, label, table, _ = places[0]
+        if len(table) < FEWEST_EXAMPLES:
+            seen.note(
+                f"running statistics of {label} were not compared: {len(table)} values a unit are few"
+            )
+            continue
+        std = module.running_var.float().add(module.eps).sqrt()
+        away = ((table.mean(0) - module.running_mean.float()) / std).abs().median().item()
+        times = (table.std(0) / std).median().item()
+        if away > FITS_MEAN or not 1 / FITS_STD < times < FITS_STD:
+            off[label] = away, times, module
+    if odd and not off:
+        label, momentum = odd[0]
+        evidence = f"The momentum of {label} is {momentum:g}, the share of a new batch: "
+        evidence += (
+            f"after 100 batches {_numbers((1 - momentum) ** 100)} of the statistics are still the first 0 and 1."
+            if (momentum < 0.5)
+            else "they are those of the last batch. Other libraries call 1 minus it the momentum."
+        )
+        yield finding(
+            "statistics-unfit",
+            _listed(one for one, _ in odd),
+            evidence,
+            severity="warning",
+            what="running statistics that will not fit",
+            remedy="nn.BatchNorm2d(channels, momentum=0.1)",
+        )
+    if not off:
+        return
+    worst = next(iter(off))
+    away, times, module = off[worst]
+    evidence = f"In {worst} the batch's mean is {away:.2g} running stds off, its std {times:.2g} times the running one."
+    if module.num_batches_tracked is not None:
+        count = module.num_batches_tracked.item()
+        evidence += f" They have seen {count} batches"
+        if module.momentum is not None:
+            evidence += f", so {_numbers((1 - module.momentum) ** count)} of them are still the first 0 and 1"
+        evidence += "."
+    yield finding("statistics-unfit", _listed(off), evidence)
+
+
+def shared_norms(seen):
+    """A BatchNorm that is called behind different layers, and batches that are too small for one."""
+    small = []
+    for module, places in seen.recorder.places.items():
+        before = {id(place[0]) for place in places}
+        if len(places) > 1 and len(before) > 1 and module.track_running_stats:
+            evidence = f"It runs {len(places)} times in a pass, behind {len(before)} different layers: its running "
+            evidence += "statistics mix them, and fit none of them in eval mode."
+            yield finding("shared-batchnorm", places[0][1], evidence)
+        shape = places[0][3]
+        if module.training and shape[0] <= SMALL_BATCH and len(shape) > 1:
+            small.append((places[0][1], shape))
+    if small:
+        _, shape = small[0]
+        evidence = f"It takes its mean and variance from {shape[0]} example{'s' * (shape[0] > 1)}"
+        evidence += (
+            ": of two, each unit comes out as 1 and −1."
+            if len(shape) == 2 and shape[0] == 2
+            else "."
+        )
+        yield finding("batch-too-small", _listed(one for one, _ in small), evidence)
+
+
+def useless_biases(seen):
+    """Biases that the normalization behind them takes away."""
+    order, off = seen.recorder.order, []
+    names = {id(module): path for path, module in seen.model.named_modules()}
+    by_module = {id(call.module): call for call in seen.calls if call.module is not None}
+    for module, after in pairwise(order):
+        if not isinstance(module, LINEARS) or module.bias is None or id(module) not in by_module:
+            continue
+        cancels = isinstance(after, str) or (
+            isinstance(after, CANCELLERS) and norm_uses_batch(after)
+        )
+        call, name = by_module[id(module)], f"{names.get(id(module), '')}.bias".lstrip(".")
+        size = seen.sizes.get(name, (0, None))[1]
+        if not cancels or size is None or not call.gradient_norm:
+            continue
+        if size < CANCELLED.get(call.dtype, 1e-3) * call.gradient_norm:
+            off.append((name, size, call.gradient_norm))
+    if off:
+        name, size, back = off[0]
+        evidence = f"The gradient of {name} is {size:.0e}, rounding errors, that of its outputs {back:.0e}: "
+        evidence += "the mean that the normalization behind it subtracts takes it away."
+        yield finding("useless-bias", _listed(one for one, *_ in off), evidence)
+
+
+def norm_uses_batch(module):
+    """Whether a normalization subtracts the mean of what it is given."""
+    return module.training or not module.track_running_stats
+
+
+# ---------------------------------------------------------------- Rules: inputs and examples
+
+
+def inputs_scale(seen):
+    """Numbers of a size that the first linear layer is not made for."""
+    for label, x in seen.recorder.direct.items():
+        values = thinned(x)
+        if not values.isfinite().all():
+            continue
+        present = values[values != 0]
+        if present.numel() < 2 and len(values) > 1:
+            evidence = f"{label} gets nothing but zeros, {tuple(x.shape)}."
+            yield finding(
+                "inputs-out-of-scale",
+                label,
+                evidence,
+                severity="error",
+                what="inputs that are all zero",
+                remedy="assert inputs.std() > 0  # where the data are read: integers divided, or a wrong file",
+            )
+            return
+        if present.numel() < 2:
+            continue
+        rms = present.square().mean().sqrt().item()
+        low, high = values.min().item(), values.max().item()
+        if SMALL_INPUT < rms < LARGE_INPUT:
+            continue
+        evidence = f"{label} gets numbers of rms {rms:.3g}, from {low:.3g} to {high:.3g}; layers are made for about 1."
+        yield finding("inputs-out-of-scale", label, evidence)
+        return
+
+
+@contextmanager
+def in_eval_mode(model):
+    """Within it all modules, registered or not, are in eval mode; `unchanged` puts them back."""
+    modules = [module for _, module in everything_in(model)[0].values()]
+    saved = [(module, module.training) for module in modules]
+    try:
+        for module in modules:
+            module.training = False
+        yield
+    finally:
+        for module, training in saved:
+            module.training = training
+
+
+def mixing(seen):
+    """In eval mode, an example's output that depends on what else is in the batch; or dropout that does not rest."""
+    count, main, targets = seen.examples, seen.main, seen.targets
+    if count is None or count < 4 or main is None or main.ndim == 0 or len(main) != count:
+        seen.note(
+            "whether examples mix was not tested: it takes four, and outputs for each of them"
+        )
+        return
+    if isinstance(targets, torch.Tensor) and (targets.ndim == 0 or len(targets) != count):
+        return
+
+    def part(chosen):
+        return mapped(
+            seen.inputs, lambda t: t[chosen].clone() if t.ndim and len(t) == count else t.clone()
+        )
+
+    middle = (
+        count // 2
+    )  # the first and the last stay, since in a recurrent network states go one way
+    state = torch.random.get_rng_state()
+    outs = []
+    try:
+        with in_eval_mode(seen.model), torch.no_grad():
+            recorder = Recorder(None, [], measure=False)
+            recorder.watch(seen.model)
+            try:
+                with Functions(recorder):
+                    outs.append(main_tensor(calling(seen.model, part([0, 1, 2, count - 1]))))
+            finally:
+                recorder.stop()
+            torch.random.set_rng_state(state)
+            outs.append(main_tensor(calling(seen.model, part([0, middle, middle, count - 1]))))
+    except Exception:
+        seen.note(
+            "whether examples mix was not tested: the model does not take a part of the batch"
+        )
+        return
+    if recorder.dropped:
+        evidence = "F.dropout without training=self.training drops out in eval mode, too."
+        yield finding("random-in-eval", _listed(recorder.dropped), evidence)
+        return
+    if outs[0].shape != (4, *main.shape[1:]):
+        seen.pairwise = True
+        seen.note(
+            "the outputs compare the examples, as in contrastive learning: whether they mix was not tested"
+        )
+        return
+    one, other = (out[[0, -1]].float() for out in outs)
+    size = max(one.abs().max().item(), 1e-12)
+    change = (one - other).abs().max().item() / size
+    if not math.isfinite(change) or change < MIXED:
+        return
+    if (
+        main.ndim > 2
+        and isinstance(targets, torch.Tensor)
+        and targets.shape[:2] == main.shape[:2]
+        and not mixes_along_next(seen)
+    ):
+        evidence = "Places along the first dimension change each other's outputs, those along the second do not."
+        yield finding(
+            "examples-mix",
+            "the model",
+            evidence,
+            severity="remark",
+            what="the first dimension may not be the batch",
+            remedy="nn.LSTM(..., batch_first=True)  # if inputs are (batch, time, features)",
+        )
+        return
+    evidence = f"With other neighbours in the batch the first example's output changes by {change:.2g} of its size, in "
+    evidence += "eval mode, where no normalization explains it."
+    yield finding("examples-mix", "the model", evidence)
+
+
+def mixes_along_next(seen):
+    """Whether places along the second dimension change each other's outputs, in eval mode."""
+    outs = []
+    state = torch.random.get_rng_state()
+    for turned in (False, True):
+
+        def change(t, turned=turned):
+            if t.ndim < 2 or len(t) != seen.examples:
+                return t.clone()
+            t = t[:4].clone()
+            return torch.cat([t[:, :1], t[:, 1:].flip(1) if turned else t[:, 1:]], 1)
+
+        try:
+            with in_eval_mode(seen.model), torch.no_grad():
+                torch.random.set_rng_state(state)
+                outs.append(main_tensor(calling(seen.model, mapped(seen.inputs, change))).float())
+        except Exception:
+            return True
+    ends = [(outs[0][:, 0] - outs[1][:, 0]).abs().max().item()]
+    ends.append((outs[0][:, 1:].flip(1) - outs[1][:, 1:]).abs().max().item())
+    return max(ends) > MIXED * max(outs[0].abs().max().item(), 1e-12)
+
+
+# ---------------------------------------------------------------- Rules: units and the signal
+
+
+def dead_units(seen):
+    """Rectifiers of which most units are 0 for every example."""
+    off = {
+        call.label: call.dead
+        for place, call in enumerate(seen.calls)
+        if (call.dead or 0) >= DEAD_SHARE and not starts_at_zero(call) and gets_signal(seen, place)
+    }
+    if off:
+        worst = max(off, key=off.get)
+        evidence = f"{off[worst]:.0%} of the units in {worst} put out 0 for every example: they get no gradient."
+        yield finding(
+            "dead-units",
+            _listed(off),
+            evidence,
+            remedy="a smaller rate; nn.init.zeros_(layer.bias); or nn.LeakyReLU(0.01) in place of ReLU",
+        )
+
+
+def gets_signal(seen, place):
+    """Whether what the layer in front of a rectifier is given differs between the examples; True if it is not known."""
+    if any(share > CONSTANT_SHARE for _, share in constant_calls(seen, seen.calls[:place])):
+        return False
+    before = [
+        call
+        for call in seen.calls[:place]
+        if call.by_example and (call.module is None or isinstance(call.module, BENDS))
+    ]
+    return not before or before[-1].alike is None or before[-1].alike > ALIKE
+
+
+def saturation_of(call):
+    """The share of a squasher's outputs near an end of its range, from the sample; None for other calls."""
+    module, kind = call.module, call.kind
+    if isinstance(module, nn.Hardtanh) and not isinstance(module, nn.ReLU6):
+        low, high = module.min_val, module.max_val
+    elif isinstance(module, nn.Tanh) or (module is None and kind == "tanh"):
+        low, high = -1, 1
+    elif isinstance(module, nn.Sigmoid | nn.Hardsigmoid) or (module is None and kind == "sigmoid"):
+        low, high = 0, 1
+    else:
+        return None
+    values = (2 * call.sample - low - high) / (high - low)
+    return (values.abs() > SATURATED).float().mean().item()
+
+
+def saturated(seen):
+    """Hidden tanh and sigmoid layers at the ends of their range, and attention that looks at one place only."""
+    off = {}
+    for call in seen.calls:
+        share = saturation_of(call)
+        if share is None or share <= SATURATED_SHARE or is_output(seen, call):
+            continue
+        off[call.label] = share
+    if off:
+        worst = max(off, key=off.get)
+        evidence = f"{off[worst]:.0%} of the outputs of {worst} are at an end of the range, where the slope is near 0."
+        yield finding("saturated", _listed(off), evidence)
+        return
+    sharp = {label: value.item() for label, value in seen.recorder.attention.items()}
+    sharp = {label: value for label, value in sharp.items() if value > ONE_HOT}
+    if sharp:
+        worst = max(sharp, key=sharp.get)
+        evidence = f"In {worst} the largest weight of an attention is {sharp[worst]:.2f} in the mean: no slope is left."
+        yield finding(
+            "saturated",
+            _listed(sharp),
+            evidence,
+            what="attention that looks at one place only",
+            remedy="scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])",
+        )
+
+
+def is_output(seen, call):
+    """Whether a call makes the model's output."""
+    return seen.main is not None and call is seen.calls[-1] and call.count == seen.main.numel()
+
+
+def chains(calls):
+    """Lists of FEWEST_LAYERS calls or more of one kind, role and size, in the order of the pass."""
+    found = defaultdict(list)
+    for call in calls:
+        kinds = (*LINEARS, *BENDS, nn.RNNCellBase)
+        if (isinstance(call.module, kinds) or call.module is None) and not starts_at_zero(call):
+            found[call.kind, role_of(call.path), call.shape].append(call)
+    return [chain for chain in found.values() if len(chain) >= FEWEST_LAYERS]
+
+
+def signal(seen):
+    """Over layers of one kind: outputs that grow, a signal over the examples that fades, examples that become alike."""
+    grows, fades, alike = [], [], []
+    for chain in chains(seen.calls):
+        if is_output(seen, chain[-1]) and len(chain) > FEWEST_LAYERS:
+            chain = chain[:-1]
+        first, last = chain[0], chain[-1]
+        if first.norm > 0 and last.norm > GROWS * first.norm:
+            grows.append((last.norm / first.norm, first, last, len(chain)))
+        if not (first.by_example and first.between > 0) or seen.examples < FEWEST_EXAMPLES:
+            continue
+        if last.between < FADES * first.between:
+            fades.append((last.between / first.between, first, last, len(chain)))
+        elif last.norm and last.alike < min(ALIKE, ALIKE_FALLS * first.alike):
+            alike.append((last.alike, first, last, len(chain)))
+    if grows:
+        factor, first, last, count = max(grows, key=lambda one: one[0])
+        evidence = f"They grow {factor:.3g} times over {count} layers, from a std of {first.std:.2g} to {last.std:.2g}."
+        yield finding(
+            "signal-grows",
+            f"{first.label} to {last.label}",
+            evidence,
+            remedy="nn.init.kaiming_normal_(layer.weight); residual branches: times 1 / sqrt(depth), or a norm",
+        )
+    if fades:
+        factor, first, last, count = min(fades, key=lambda one: one[0])
+        evidence = f"The std over the examples goes from {first.between:.2g} to {last.between:.2g} over {count} layers."
+        yield finding("signal-fades", f"{first.label} to {last.label}", evidence)
+    if alike:
+        ratio, first, last, count = min(alike, key=lambda one: one[0])
+        evidence = f"Over {count} layers the std of the directions goes from {first.alike:.2g} to {ratio:.2g}, "
+        evidence += f"a cosine of {max(1 - ratio**2, 0):.3g} between examples."
+        yield finding(
+            "collapse",
+            f"{first.label} to {last.label}",
+            evidence,
+            remedy="a norm in each block, x + block(x), or tanh with a gain of 1 in place of ReLU",
+        )
+
+
+def starts_at_zero(call):
+    """Whether a call is that of a layer, or of a nonlinearity behind one, whose weight is all zero by design."""
+    module = call.module if getattr(call.module, "weight", None) is not None else call.source
+    weight = getattr(module, "weight", None)
+    return isinstance(weight, torch.Tensor) and not weight.any()
+
+
+def constant_calls(seen, calls):
+    """(a layer's call, the share of its outputs that are one value for all examples), rectifiers aside."""
+    if seen.examples is None or seen.examples < FEWEST_EXAMPLES:
+        return
+    for call in calls:
+        wanted = isinstance(call.module, (*LINEARS, *BENDS, *NORMS)) and not isinstance(
+            call.module, RECTIFIERS
+        )
+        if not call.by_example or not wanted or starts_at_zero(call):
+            continue
+        spans = call.sample.amax(0) - call.sample.amin(0)
+        room = 1e-6 * (1 + call.sample.abs().amax(0))
+        if isinstance(call.module, NORMS) and getattr(call.module, "weight", None) is not None:
+            room = (
+                1e-3 * call.module.weight.detach().abs().mean()
+            )  # what is normalized has a std near it
+        yield call, (spans < room).float().mean().item()
+
+
+def constant_units(seen):
+    """Layers whose outputs do not depend on the example, though those before do."""
+    off = [
+        (call.label, share)
+        for call, share in constant_calls(seen, seen.calls)
+        if share > CONSTANT_SHARE
+    ]
+    if off:
+        label, share = off[0]
+        evidence = f"{share:.0%} of the outputs of {label} are one value for all examples."
+        yield finding("constant-units", _listed(one for one, _ in off), evidence)
+
+
+# ---------------------------------------------------------------- Rules: gradients
+
+
+def missing(seen):
+    """Parameters that the loss does not depend on."""
+    names = [name for name, one in seen.gradients.items() if one is None]
+    if not names or seen.loss is None:
+        return
+    called = seen.recorder.called
+    spared = {name for name in names if is_spare(seen, name, called)}
+    if spared:
+        seen.note(f"not chosen for this batch, as one of several alike: {_listed(sorted(spared))}")
+    names = [name for name in names if name not in spared]
+    if names and all(name.endswith("bias") and has_gradient(seen, name) for name in names):
+        seen.note(
+            f"biases on which the loss does not depend, though it does on their weights: {_listed(names)}"
+        )
+        return
+    if not names:
+        return
+    count = sum(seen.parameters[name].numel() for name in names)
+    modules = dict(seen.model.named_modules())
+    idle = [name for name in names if id(modules.get(name.rpartition(".")[0])) not in called]
+    evidence = (
+        f"{count:,} of the numbers to learn get no gradient: the loss does not depend on them. "
+    )
+    evidence += (
+        f"{_listed(idle)} belong to modules that forward does not call."
+        if len(idle) == len(names)
+        else ("Their modules are called, so something behind them is detached.")
+    )
+    yield finding(
+        "missing-gradient",
+        _listed(names),
+        evidence,
+    )
+
+
+def has_gradient(seen, bias):
+    """Whether the weight beside a bias gets a gradient."""
+    return seen.gradients.get(f"{bias.removesuffix('bias')}weight") is not None
+
+
+def is_spare(seen, name, called):
+    """Whether a weight belongs to one of several alike in a list, such as experts, of which others were called."""
+    parts = name.split(".")
+    for place, part in enumerate(parts[:-1]):
+        parent = seen.model.get_submodule(".".join(parts[:place]))
+        if not isinstance(parent, nn.ModuleList) or was_called(parent[int(part)], called):
+            continue
+        if any(was_called(sibling, called) for sibling in parent):
+            return True
+    return False
+
+
+def was_called(module, called):
+    """Whether a module, or one within it, was called."""
+    return any(id(one) in called for one in module.modules())
+
+
+def blocked(seen):
+    """Gradients of exactly zero: by design, behind a weight of zero that gets one itself; or blocked."""
+    zero = [name for name, (_, size) in seen.sizes.items() if size == 0]
+    zero = [name for name in zero if not is_spare(seen, name, seen.recorder.called)]
+    if not zero:
+        return
+    if seen.report.loss == 0:
+        seen.note(
+            "the loss is exactly 0: there is nothing to learn from this batch, and gradients of zero tell nothing"
+        )
+        return
+    left = virtual_steps(seen, zero)
+    if left is None:
+        seen.note(
+            f"gradients of exactly zero ({_listed(zero)}): the step that tells a design from a fault failed"
+        )
+        return
+    by_design = [name for name in zero if name not in left]
+    if left and all(seen.parameters[name].ndim < 2 for name in left):
+        seen.note(
+            f"gradients of exactly zero, as nothing that follows depends on them: {_listed(left)}"
+        )
+        left = []
+    nothing = [name for name in left if seen.parameters[name].ndim > 1 and not seen.sizes[name][0]]
+    if nothing:
+        evidence = f"{nothing[0]} is all zero, and so is its gradient: all units are the same, and nothing can pass."
+        yield finding("units-alike", _listed(nothing), evidence, what="weights that are all zero")
+    if left:
+        count = sum(seen.parameters[name].numel() for name in left)
+        evidence = f"{count:,} of the numbers to learn get a gradient of exactly zero, also after some steps of "
+        evidence += "the others: what is behind them is dead, saturated or zero."
+        yield finding(
+            "blocked-gradient",
+            _listed(left),
+            evidence,
+            remedy="nn.init.kaiming_normal_(layer.weight)  # for the layers behind them that put out a constant",
+        )
+    if by_design:
+        evidence = "Their gradient is zero only because a weight behind them starts at zero; after a step it is not."
+        yield finding("zero-by-design", _listed(by_design), evidence)
+
+
+def virtual_steps(seen, zero):
+    """Those of the names whose gradient stays zero while the other weights move, on a copy; None if that fails."""
+    values = {name: p.detach() for name, p in seen.model.named_parameters()}
+    gradients, left = dict(seen.gradients), set(zero)
+    for _ in range(VIRTUAL_STEPS):
+        for name, gradient in gradients.items():
+            if gradient is None or name not in values or not gradient.any():
+                continue
+            size, step = values[name].norm(), gradient.norm()
+            wanted = 0.05 * size if size else 0.02 * gradient.numel() ** 0.5
+            values[name] = values[name] - (wanted / step) * gradient.to(values[name].dtype)
+        loss, gradients = loss_and_gradients_with(seen, values)
+        if loss is None or gradients is None:
+            return None
+        now = {name for name in left if gradients[name] is None or not gradients[name].any()}
+        if not now or (now == left and not any(not values[name].any() for name in values)):
+            return [name for name in zero if name in now]
+        left = now
+    return [name for name in zero if name in left]
+
+
+def functional(model, parameters, inputs):
+    """The output with other parameters in place of the model's."""
+    if isinstance(inputs, dict):
+        try:
+            inspect.signature(model.forward).bind(**inputs)
+            return torch.func.functional_call(model, parameters, (), inputs)
+        except (TypeError, ValueError):
+            pass
+    given = inputs if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else (inputs,)
+    return torch.func.functional_call(model, parameters, given)
+
+
+def fresh(inputs):
+    """Copies of the inputs, for one more pass."""
+    return mapped(inputs, cloned)
+
+
+def dense(gradient):
+    """The gradient as an ordinary tensor."""
+    return gradient.to_dense() if gradient.layout is not torch.strided else gradient
+
+
+def alike(seen):
+    """Units of one layer that are and stay the same, and layers that start with the same weights."""
+    same, roles = [], defaultdict(list)
+    for name, p in seen.parameters.items():
+        weight, size = p.detach(), seen.sizes[name][0]
+        if weight.ndim < 2 or weight.shape[0] < 3 or size == 0 or weight.is_sparse:
+            continue
+        roles[role_of(name), weight.shape].append(name)
+        gradient = seen.gradients.get(name)
+        if (
+            gradient is None
+            or not torch.equal(weight[0], weight[1])
+            or not (weight == weight[:1]).all()
+        ):
+            continue
+        if isinstance(seen.model.get_submodule(name.rpartition(".")[0]), nn.Embedding):
+            continue
+        if (gradient - gradient[:1]).norm() < 1e-3 * gradient.norm() and gradient.any():
+            same.append(name)
+    if same:
+        evidence = f"All {len(seen.parameters[same[0]])} units of {same[0]} have the same weights and gradient: "
+        evidence += "they will never differ, as if there were one."
+        yield finding("units-alike", _listed(same), evidence)
+    for names in roles.values():
+        twins = [name for name in names[1:] if likeness(seen, names[0], name) > TWINS]
+        if twins:
+            twins = [names[0], *twins]
+            evidence = f"{', '.join(twins[:3])} have a correlation of {likeness(seen, *twins[:2]):.2f}; layers drawn "
+            evidence += "apart have 0: they are copies of one layer."
+            yield finding(
+                "layers-start-alike",
+                _listed(twins),
+                evidence,
+                remedy="for p in model.encoder.parameters():\n    if p.ndim > 1: nn.init.xavier_uniform_(p)",
+            )
+            return
+
+
+def likeness(seen, name, other):
+    """The correlation of two weights' numbers, from a sample; 0 where there are few, or where they do not differ."""
+    one, other = (seen.parameters[which].detach().flatten() for which in (name, other))
+    if one.numel() < 64:
+        return 0
+    step = -(-one.numel() // 4096)
+    pair = torch.stack([one[::step], other[::step]]).float()
+    pair = pair - pair.mean(1, keepdim=True)
+    sizes = pair.norm(dim=1)
+    return (pair[0] @ pair[1] / sizes.prod()).item() if sizes.min() > 1e-6 else 0
+
+
+def over_the_depth(seen):
+    """Gradients of weights of one shape and role, from the first layer to the last."""
+    roles = defaultdict(list)
+    for name, (weight, size) in seen.sizes.items():
+        if seen.parameters[name].ndim > 1 and size and weight and math.isfinite(size):
+            roles[role_of(name), seen.parameters[name].shape].append((name, size))
+    found = []
+    for some in roles.values():
+        if len(some) >= FEWEST_LAYERS:
+            found.append((some[0][1] / some[-1][1], some))
+    for explodes in (False, True):
+        side = [
+            one
+            for one in found
+            if (one[0] > GRADIENT_FACTOR if explodes else one[0] < 1 / GRADIENT_FACTOR)
+        ]
+        if not side:
+            continue
+        _, some = max(side, key=lambda one: abs(math.log(one[0])))
+        (first, start), (last, end) = some[0], some[-1]
+        evidence = f"Its norm is {end:.1e} at {last} and {start:.1e} at {first}, {len(some)} layers before."
+        id, what = ("gradients-explode", "explode") if explodes else ("gradients-vanish", "vanish")
+        remedy = (
+            "nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # and weights of a smaller std"
+            if explodes
+            else (
+                "nn.init.kaiming_normal_(layer.weight)  # or ReLU for sigmoid, a norm, x + block(x)"
+            )
+        )
+        yield finding(
+            id,
+            f"{last} to {first}",
+            evidence,
+            severity="warning",
+            what=f"the gradients {what} on their way back",
+            remedy=remedy,
+        )
+
+
+# ---------------------------------------------------------------- Rules: steps
+
+
+def steps(seen):
+    """Updates too small or too large for the weights that they change."""
+    trial = Trial(seen)
+    updates = seen.report.updates = against_weights(seen, trial.step(seen.gradients))
+    live = [ratio for name, ratio in updates.items() if seen.sizes[name][1]]
+    groups = [group for one in seen.optimizers for group in one.param_groups]
+    decay = max((group["lr"] * group.get("weight_decay", 0) for group in groups), default=0)
+    if decay > LARGE_DECAY:
+        seen.rate_is_cause = True
+        evidence = f"The weight decay takes {_numbers(decay)} of each weight in a step."
+        remedy = 'for group in optimizer.param_groups: group["weight_decay"] = 0.01'
+        what = "a weight decay too large"
+        yield finding("update-too-large", where_of(seen), evidence, what=what, remedy=remedy)
+    elif not live:
+        return
+    elif is_large(updates, live) or adaptive_scale(seen) > REPLACED:
+        yield from too_large(seen, trial, updates, live)
+    elif _median(live) < SMALL_UPDATE:
+        warming = any(group["lr"] < group.get("initial_lr", 0) for group in groups)
+        severity = "warning" if seen.optimizers and not warming else "remark"
+        evidence = f"{told_step(seen, live)}; {USUAL_RATIO:g} is usual."
+        evidence += " The rate is below its schedule's first one: a warm-up." if warming else ""
+        yield finding("update-too-small", where_of(seen), evidence, severity=severity)
+
+
+def where_of(seen):
+    """The rate, with its optimizer."""
+    if not seen.optimizers:
+        return f"lr {seen.lr:g}"
+    return ", ".join(f"{type(x).__name__}, lr {x.param_groups[0]['lr']:g}" for x in seen.optimizers)
+
+
+def told_step(seen, live):
+    """How much a step changes the weight in the middle, as the beginning of a sentence."""
+    told = f"step changes the weight in the middle by {_median(live):.2g} of itself"
+    plain = "For plain gradient descent (for another give optimizer=): a"
+    return f"{'A' if seen.optimizers else plain} {told}"
+
+
+def is_large(updates, live):
+    """Whether the weight in the middle, or the one that moves most, moves by more than the limits."""
+    return _median(live) > LARGE_UPDATE or max(updates.values()) > LARGEST_UPDATE
+
+
+def adaptive_scale(seen):
+    """The rate of Adam and its kin, which is what its steps are where gradients agree, against He's std; else 0."""
+    found = [0]
+    names = {id(p): name for name, p in seen.parameters.items()}
+    for optimizer in seen.optimizers:
+        for group in optimizer.param_groups:
+            if "betas" in group:
+                weights = [p for p in group["params"] if id(p) in names and p.ndim > 1]
+                found += [group["lr"] * math.sqrt(p[0].numel() / 2) for p in weights]
+    return _median(found)
+
+
+def too_large(seen, trial, updates, live):
+    """The finding that updates are too large, unless some steps on a copy do no harm."""
+    scale, losses = adaptive_scale(seen), trial.losses()
+    replaced = (bool(seen.optimizers) and _median(live) > REPLACED) or scale > REPLACED
+    if not replaced and losses and losses[-1] <= WORSE * abs(seen.report.loss):
+        return
+    seen.rate_is_cause = any("betas" in x.param_groups[0] for x in seen.optimizers)
+    fastest = max(updates, key=updates.get)
+    evidence = (
+        f"{told_step(seen, live)}, {fastest} by {updates[fastest]:.2g}; {USUAL_RATIO:g} is usual."
+    )
+    if scale > REPLACED:
+        evidence += f" The rate is {scale:.2g} times the std that such weights should have."
+    if losses:
+        evidence += f" On a copy the loss goes from {seen.report.loss:.3g} to "
+        evidence += f"{', '.join(f'{one:.3g}' for one in losses)}."
+    yield finding("update-too-large", where_of(seen), evidence)
+
+
+def against_weights(seen, moved):
+    """{name: norm of its update against its own}, for weights of two dimensions or more that are not zero."""
+    return {
+        name: norm_of(moved[name]).item() / weight
+        for name, (weight, size) in seen.sizes.items()
+        if seen.parameters[name].ndim > 1 and weight and size is not None and name in moved
+    }
+
+
+class Trial:
+    """Steps of the optimizers on a copy of the parameters; or of gradient descent at the rate alone."""
+
+    def __init__(self, seen):
+        self.seen, self.twins, self.pairs = seen, [], []
+        self.values = {name: p.detach() for name, p in seen.model.named_parameters()}
+        names = {id(p): name for name, p in seen.parameters.items()}
+        for optimizer in seen.optimizers:
+            try:
+                twin = copy.deepcopy(optimizer)
+                for group, other in zip(optimizer.param_groups, twin.param_groups, strict=True):
+                    for p, q in zip(group["params"], other["params"], strict=True):
+                        self.pairs.append((names.get(id(p)), q))
+                self.twins.append(twin)
+            except Exception as error:
+                seen.note(
+                    f"{type(optimizer).__name__} could not be copied ({type(error).__name__}): no step was tried"
+                )
+
+    def step(self, gradients):
+        """Make a step with these gradients. Returns {name: the change of the parameter}."""
+        before, seen = dict(self.values), self.seen
+        if not seen.optimizers:
+            for name, gradient in gradients.items():
+                if seen.lr and gradient is not None:
+                    self.values[name] = self.values[name] - seen.lr * gradient.to(
+                        self.values[name].dtype
+                    )
+        for name, q in self.pairs:
+            gradient = gradients.get(name)
+            q.grad = None if gradient is None else gradient.clone()
+        for twin in self.twins:
+            try:
+                twin.step()
+            except Exception as error:
+                seen.note(
+                    f"the step of {type(twin).__name__} could not be tried ({type(error).__name__})"
+                )
+        self.values.update({name: q.detach().clone() for name, q in self.pairs if name is not None})
+        return {
+            name: value - before[name]
+            for name, value in self.values.items()
+            if value is not before[name]
+        }
+
+    def losses(self):
+        """The losses after one and more steps, as far as they can be had; inf where one is not finite."""
+        found = []
+        for _ in range(VIRTUAL_STEPS):
+            loss, gradients = loss_and_gradients_with(self.seen, self.values)
+            if loss is None:
+                break
+            found.append(loss)
+            if loss == math.inf or gradients is None:
+                break
+            self.step(gradients)
+        return found
+
+
+def loss_and_gradients_with(seen, parameters):
+    """(the loss with other parameters and the first pass's random numbers, its gradients); None where it fails."""
+    tried = {
+        name: value.detach().clone().requires_grad_(name in seen.parameters)
+        for name, value in parameters.items()
+    }
+    asked = {name: tried[name] for name in seen.parameters}
+    try:
+        torch.random.set_rng_state(seen.random)
+        output = functional(seen.model, tried, fresh(seen.inputs))
+        loss = seen.loss_of(output, mapped(seen.targets, torch.Tensor.clone)).squeeze()
+        if not loss.isfinite():
+            return math.inf, None
+        found = torch.autograd.grad(loss, list(asked.values()), allow_unused=True)
+    except Exception:
+        return None, None
+    return loss.item(), {
+        name: None if one is None else dense(one) for name, one in zip(asked, found, strict=True)
+    }
+
+
+# ---------------------------------------------------------------- The examination
+
+# Each takes a Seen and yields findings. Those of the first list look at the loss and need no gradient.
+FIRST_RULES = (
+    shapes,
+    expectations,
+    below_bound,
+    mixing,
+    first_loss,
+    modes,
+    statistics,
+    shared_norms,
+    inputs_scale,
+)
+RULES = (
+    registration,
+    held,
+    missing,
+    blocked,
+    alike,
+    dead_units,
+    saturated,
+    signal,
+    constant_units,
+    over_the_depth,
+    useless_biases,
+    steps,
+)
+
+
+def as_module(model):
+    """The nn.Module itself, of a compiled one what was compiled; or a copy of a network of the lessons as one."""
+    if isinstance(model, nn.Module):
+        return getattr(model, "_orig_mod", model)
+    kinds = [type(model).__module__]
+    if isinstance(model, list | tuple) and model:
+        kinds = [type(one).__module__ for one in model]
+    lessons = sys.modules.get("lessonkit.layers")  # only there if the model is made of it
+    if lessons is not None and all(kind == "lessonkit.layers" for kind in kinds):
+        if not isinstance(model, list | tuple):
+            return lessons.to_torch(model)
+        network = SimpleNamespace(C=torch.zeros(1, 1), layers=model, training=model[0].training)
+        return nn.Sequential(*lessons.to_torch(network)[2:])  # without embedding and Flatten
+    wanted = "an nn.Module, or a network of the lessons or a list of its layers"
+    raise TypeError(f"diagnose needs {wanted}, and got {type(model).__name__}.")
+
+
+def diagnose(
+    model, inputs, targets=None, loss_fn=None, lr=None, optimizer=None, *, ignore=(), baseline=None
+):
+    """Examine a network by one pass forward and backward over a batch. Returns a Report.
+
+    model: any nn.Module, or a network of the lessons. inputs: what it takes; a tuple for several arguments, a dict for
+    keywords. targets: anything that loss_fn takes. loss_fn: a function of (output, targets), or of the output alone if
+    targets is None, that returns one number as a tensor; of an output that is no tensor it may take the whole, or the
+    main tensor (`.logits`, or the first). None: the output has a `.loss` or "loss", or is one. lr: the rate of plain
+    gradient descent. optimizer: one, or a list: its step is measured on a copy. ignore: ids of findings to leave out.
+    baseline: a file of `Report.save_baseline`, whose findings are left out.
+
+    The model stays as it was, and is examined in the mode that it is in, under the caller's autocast and grad mode.
+    What goes wrong in the model or in the loss becomes a finding. Raises TypeError if `model` is no network, ValueError
+    if lr is not a positive number or an id is unknown, and OSError if the baseline cannot be read.
+    """
+    given_model, model = model, as_module(model)
+    if lr is not None and not 0 < lr < math.inf:
+        raise ValueError(f"lr is {lr}; it must be a positive number, or None.")
+    if unknown := set(ignore) - set(KINDS):
+        raise ValueError(f"no finding has the id {sorted(unknown)}; there are {sorted(KINDS)}.")
+    known = json.loads(Path(baseline).read_text(encoding="utf-8")) if baseline is not None else []
+    optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+    report = Report()
+    seen = Seen(
+        model,
+        inputs,
+        targets,
+        lr,
+        [one for one in optimizers if one is not None],
+        None,
+        report,
+        {name: p for name, p in model.named_parameters() if p.requires_grad},
+    )
+    seen.loss_fn = loss_fn
+    if given_model is not model and isinstance(given_model, nn.Module):
+        seen.note("compiled: what was compiled was examined, not the compiled code")
+    try:
+        examine(seen)
+    except Exception as error:  # a kind of network that nobody has thought of
+        report.findings.append(raised("not-examined", "checkup.py", error))
+    report.findings = explained(report.findings, seen.rate_is_cause)
+    quiet(report, set(ignore), {(one["id"], one["where"]) for one in known})
+    return report
+
+
+def quiet(report, ignore, known):
+    """Take out what is ignored or in the baseline, and note how much."""
+    left = [one for one in report.findings if one.id not in ignore]
+    new = [one for one in left if (one.id, one.where) not in known]
+    for count, why in (
+        (len(report.findings) - len(left), "ignored"),
+        (len(left) - len(new), "in the baseline"),
+    ):
+        if count:
+            report.notes.append(f"findings {why}: {count}")
+    report.findings = new
+
+
+def explained(findings, rate_is_cause=False):
+    """Sorted by cause and consequence; what follows from an earlier one is told within it.
+
+    rate_is_cause: whether updates are too large whatever the gradients are, as with Adam or by weight decay.
+    """
+
+    def place(one):
+        early = rate_is_cause and one.id == "update-too-large"
+        return one.severity == "remark", ORDER["units-alike"] - 0.5 if early else ORDER[one.id]
+
+    left = sorted(findings, key=place)
+    told = []
+    while left:
+        cause, left = left[0], left[1:]
+        if cause.severity != "remark":
+            follows = [
+                one
+                for one in left
+                if one.id in FOLLOWS.get(cause.id, ()) and one.severity != "remark"
+            ]
+            if follows:
+                words = "; ".join(f"{one.what} ({one.where})" for one in follows)
+                cause = Finding(
+                    **{**vars(cause), "evidence": f"{cause.evidence} It explains: {words}."}
+                )
+                left = [one for one in left if one not in follows]
+        told.append(cause)
+    return told
+
+
+def examine(seen):
+    """Run the model watched, and apply the rules; the findings and notes go into the report."""
+    model, report = seen.model, seen.report
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
+        evidence = "A lazy layer draws its weights in its first call."
+        report.findings.append(finding("not-initialized", "the model", evidence))
+        return
+    if frozen := sum(not p.requires_grad for p in model.parameters()):
+        seen.note(f"frozen parameters, which get no gradient on purpose: {frozen}")
+    if isinstance(model, torch.jit.ScriptModule):
+        seen.note("scripted: the inside was seen only as far as hooks reach")
+    roots = [model, *([seen.loss_fn] if isinstance(seen.loss_fn, nn.Module) else [])]
+    with ExitStack() as stack:
+        stack.enter_context(unchanged(*roots))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")  # that a loss broadcasts becomes a finding
+        if (
+            "torch._dynamo" in sys.modules
+        ):  # a module that was compiled in place runs as it was written
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        watched_pass(seen)
+        if seen.output is None:
+            return
+        rules = [*FIRST_RULES, *(RULES if seen.gradients else (held,))]
+        if broken := not_finite(seen):
+            report.findings.append(broken)
+            rules = [shapes, inputs_scale, registration, held]
+        for rule in rules:
+            apply(rule, seen)
+    fill(seen)
+
+
+def apply(rule, seen):
+    """Add a rule's findings. A rule that fails is a note: the checkup must not break."""
+    try:
+        seen.report.findings += list(rule(seen))
+    except Exception as error:
+        seen.note(f"{rule.__name__} could not be looked at: {type(error).__name__}: {error}")
+
+
+def watched_pass(seen):
+    """Forward, loss and backward, with hooks; errors become findings."""
+    report, model = seen.report, seen.model
+    inputs = fresh(seen.inputs)
+    given = list(tensors_in(inputs))
+    first = next((one for one in given if one.ndim), None)
+    seen.examples = len(first) if first is not None else None
+    recorder = seen.recorder = Recorder(
+        seen.examples, [one for one in given if one.is_floating_point()]
+    )
+    recorder.watch(model)
+    seen.random = torch.random.get_rng_state()
+    seen.loss_of = loss_by(seen.loss_fn)
+    try:
+        try:
+            with Functions(recorder):
+                seen.output = calling(model, inputs)
+        except Exception as error:  # whatever a model raises is told, with the place
+            where = recorder.at_work[-1].place.label if recorder.at_work else "the model"
+            report.findings.append(raised("forward-raises", where, error))
+            return
+        recorder.active = False
+        seen.main = main_tensor(seen.output)
+        loss_and_gradients(seen)
+    finally:
+        recorder.stop()
+    recorder.settle()
+    for trouble in recorder.trouble[:1]:
+        more = f", and {len(recorder.trouble) - 1} more" if len(recorder.trouble) > 1 else ""
+        seen.note(f"{trouble}{more}")
+    if seen.examples is not None and seen.examples < FEWEST_EXAMPLES:
+        few = "whether units are dead or constant, and whether examples come out alike, was not tested"
+        seen.note(f"{few}: {seen.examples} examples are too few, give {FEWEST_ROWS} or more")
+    if any(isinstance(module, nn.MultiheadAttention) for module in model.modules()):
+        seen.note("the weights within nn.MultiheadAttention were not seen, only what comes of them")
+    if any(isinstance(call.module, nn.RNNBase) for call in recorder.calls):
+        seen.note("what happens inside of recurrent layers was not seen, only what comes of it")
+    measure_sizes(seen)
+
+
+def loss_and_gradients(seen):
+    """The loss, what it compares, the graph behind it, and the gradients; no `.grad` is touched."""
+    report, watch = seen.report, LossFunctions()
+    targets = mapped(seen.targets, cloned)
+    try:
+        with watch:
+            loss = seen.loss_of(seen.output, targets)
+    except Exception as error:
+        seen.terms = watch.seen
+        report.findings.append(loss_raised(seen, error))
+        return
+    seen.terms = watch.seen
+    if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
+        said = f"of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else repr(loss)
+        evidence = f"It returned {said}, and gradients need one number."
+        report.findings.append(finding("loss-not-scalar", "loss_fn", evidence))
+        return
+    seen.loss = loss.detach().squeeze()
+    report.loss = loss.item()
+    seen.report.findings += unlearnable(seen, loss)
+    if not loss.requires_grad or not seen.parameters:
+        return
+    seen.leaves, seen.nodes = graph_of(
+        *(one for one in tensors_in(seen.output) if one.requires_grad)
+    )
+    try:
+        found = gradients_of(seen, loss.squeeze())
+    except Exception as error:
+        report.findings.append(raised("backward-raises", "the model", error))
+        return
+    seen.gradients = {
+        name: None if one is None else dense(one.detach())
+        for name, one in zip(seen.parameters, found, strict=True)
+    }
+
+
+def unlearnable(seen, loss):
+    """Why a loss has no gradients at all."""
+    if not torch.is_grad_enabled():
+        evidence = "torch.is_grad_enabled() is False here: a backward pass raises, and gradients were not seen."
+        yield finding("gradients-off", "the process", evidence)
+    elif not seen.parameters:
+        yield finding(
+            "missing-gradient",
+            "the model",
+            "The model has no parameters that ask for gradients.",
+            severity="error",
+            what="nothing can be learned",
+            remedy="for p in model.parameters(): p.requires_grad_(True)",
+        )
+    elif not loss.requires_grad:
+        yield finding(
+            "missing-gradient",
+            "the model",
+            "The loss depends on no parameter: is something detached, or under no_grad?",
+            severity="error",
+            what="nothing can be learned",
+            remedy="remove .detach(), .item(), torch.no_grad() and argmax on the way to the loss",
+        )
+
+
+def gradients_of(seen, loss):
+    """The gradients of the parameters, in order; None where the loss does not depend on one."""
+    parameters = list(seen.parameters.values())
+    if not any("Checkpoint" in kind for kind in seen.nodes):
+        return torch.autograd.grad(loss, parameters, allow_unused=True)
+    kept = [
+        (leaf, leaf.grad) for leaf in {id(one): one for one in [*parameters, *seen.leaves]}.values()
+    ]
+    try:  # torch's older checkpointing takes nothing but backward()
+        for leaf, _ in kept:
+            leaf.grad = None
+        loss.backward()
+        return [p.grad for p in parameters]
+    finally:
+        for leaf, gradient in kept:
+            leaf.grad = gradient
+
+
+def measure_sizes(seen):
+    """The norms of all weights and of their gradients, all at once."""
+    names = list(seen.parameters)
+    weights = [norm_of(seen.parameters[name]) for name in names]
+    present = [name for name in names if seen.gradients.get(name) is not None]
+    backs = [norm_of(seen.gradients[name]) for name in present]
+    numbers = (
+        torch.stack([one.float().cpu() for one in (*weights, *backs)]).tolist() if names else []
+    )
+    backs = dict(zip(present, numbers[len(names) :], strict=True))
+    seen.sizes = {name: (size, backs.get(name)) for name, size in zip(names, numbers, strict=False)}
+
+
+def fill(seen):
+    """The rows of the four pictures. What holds a single number has no spread, and is left out."""
+    report = seen.report
+    for call in seen.calls:
+        if call.count < 2:
+            continue
+        flat = call.sample.flatten().cpu()
+        report.outputs.append(
+            Row(call.label, call.mean, call.std, call.alike, saturation_of(call), sample=flat)
+        )
+        if call.gradient_norm is not None and math.isfinite(call.gradient_norm):
+            std = std_of(call.gradient_norm, call.gradient_mean, call.count)
+            report.gradients.append(
+                Row(call.label, call.gradient_mean, std, sample=call.gradient_sample.float().cpu())
+            )
+    for name, (weight, size) in seen.sizes.items():
+        gradient = seen.gradients.get(name)
+        if gradient is None or gradient.ndim < 2 or gradient.numel() < 2:
+            continue
+        if not math.isfinite(size):
+            report.notes.append(f"the gradient of {name} is not finite")
+            continue
+        sample = gradient.flatten()[:: -(-gradient.numel() // 4096)].float().cpu()
+        mean = gradient.float().mean().item()
+        std = std_of(size, mean, gradient.numel())
+        report.weights.append(
+            Row(name, mean, std, ratio=size / weight if weight else None, sample=sample)
+        )
+
+
+# ---------------------------------------------------------------- During training
+
+
+class Watcher:
+    """What `watch` has seen. steps: at which steps it looked. ratios: {weight: [its update against it, at each]}.
+
+    dead: {rectifier: [which units were 0 for all, at each]}. losses: those given to `note_loss`.
+    """
+
+    def __init__(self, model, optimizer, every):
+        self.model, self.optimizer, self.every = model, optimizer, every
+        self.step, self.steps, self.ratios = 0, [], defaultdict(list)
+        self.dead, self.losses, self.broken, self.handles = defaultdict(list), [], None, []
+        self.before, self.looking, self.channels = {}, [], False
+        self.names = {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+    def note_loss(self, loss):
+        """Keep a loss, a number or a tensor of one number, for the finding that it stands still."""
+        self.losses.append(loss.detach() if isinstance(loss, torch.Tensor) else float(loss))
+
+    def start(self):
+        """Put hooks on the optimizer, and on the modules for the first step."""
+        self.handles = [
+            self.optimizer.register_step_pre_hook(lambda *_: self.before_step()),
+            self.optimizer.register_step_post_hook(lambda *_: self.after_step()),
+        ]
+        self.look()
+
+    def stop(self):
+        """Take all hooks off."""
+        for handle in (*self.handles, *self.looking):
+            handle.remove()
+        self.handles, self.looking = [], []
+
+    def look(self):
+        """Put hooks on rectifiers until the next step is made."""
+        for path, module in self.model.named_modules():
+            if isinstance(module, LINEARS):
+                self.looking.append(module.register_forward_hook(self.linear))
+            elif isinstance(module, RECTIFIERS):
+                hook = self.rectifier(path or type(module).__name__)
+                self.looking.append(module.register_forward_hook(hook))
+
+    def linear(self, module, inputs, output):
+        """Remember in which dimension units are."""
+        self.channels = isinstance(module, CONVOLUTIONS)
+
+    def rectifier(self, path):
+        """A hook that notes which units are 0 for all; several passes before a step count as one."""
+
+        def note(module, inputs, output):
+            out = output.detach()
+            if out.ndim < 2 or not out.numel():
+                return
+            out = out.movedim(1, -1) if self.channels and out.ndim > 2 else out
+            dead, seen = out.flatten(0, -2).amax(0) <= 0, self.dead[path]
+            if len(seen) > len(self.steps):
+                seen[-1] = seen[-1] & dead
+            else:
+                seen.append(dead)
+
+        return note
+
+    def before_step(self):
+        """Keep the weights, if this step is one to look at."""
+        if self.step % self.every == 0 and self.broken is None:
+            self.before = {name: p.detach().clone() for name, p in self.names.items() if p.ndim > 1}
+
+    def after_step(self):
+        """Measure what the step has changed, and look again before the next one that counts."""
+        for handle in self.looking:
+            handle.remove()
+        self.looking = []
+        if self.before:
+            self.steps.append(self.step)
+            pairs = [
+                (norm_of(self.names[name].detach() - old), norm_of(old))
+                for name, old in self.before.items()
+            ]
+            numbers = torch.stack([torch.stack(pair).float() for pair in pairs]).tolist()
+            for name, (moved, size) in zip(self.before, numbers, strict=True):
+                self.ratios[name].append(moved / size if size else math.nan)
+                if not math.isfinite(moved) and self.broken is None:
+                    self.broken = name, self.step
+            self.before = {}
+        self.step += 1
+        if self.step % self.every == 0 and self.broken is None:
+            self.look()
+
+    def report(self):
+        """A Report with the findings of what was seen: its updates are the medians over the steps."""
+        report = Report()
+        losses = [float(one) for one in self.losses]
+        report.loss = losses[-1] if losses else math.nan
+        live = {name: [r for r in some if math.isfinite(r)] for name, some in self.ratios.items()}
+        report.updates = {name: _median(some) for name, some in live.items() if some}
+        for rule in (self.not_finite, self.updates, self.dead_units, self.floor):
+            report.findings += rule(losses) if rule == self.floor else rule()
+        report.findings = explained(report.findings, rate_is_cause=True)
+        report.notes.append(f"looked at {len(self.steps)} of {self.step} steps")
+        if not losses:
+            report.notes.append(
+                "no losses were given: watcher.note_loss(loss) in the loop keeps them"
+            )
+        return report
+
+    def not_finite(self):
+        """A weight that became nan or inf."""
+        if self.broken is not None:
+            name, step = self.broken
+            evidence = f"After step {step} it holds nan or inf."
+            remedy = "nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # or a smaller rate"
+            yield finding(
+                "not-finite", name, evidence, what="a parameter is not finite", remedy=remedy
+            )
+
+    def updates(self):
+        """Updates whose median over the second half of the steps, and over the weights, is beyond the limits."""
+        late = [_median(some[len(some) // 2 :]) for some in self.ratios.values()]
+        middle = _median([one for one in late if math.isfinite(one)])
+        if not late or LATE_UPDATES[0] <= middle <= LATE_UPDATES[1] or math.isnan(middle):
+            return
+        id = "update-too-large" if middle > LATE_UPDATES[1] else "update-too-small"
+        where = f"{type(self.optimizer).__name__}, lr {self.optimizer.param_groups[0]['lr']:g}"
+        evidence = f"From step {self.steps[len(self.steps) // 2]} on a step changes the middle weight by {middle:.2g} "
+        yield finding(id, where, f"{evidence}of itself; {USUAL_RATIO:g} is usual.")
+
+    def dead_units(self):
+        """Units that were 0 for all examples each time that they were looked at, in the second half."""
+        off = {}
+        for path, some in self.dead.items():
+            late = [one for one in some[len(some) // 2 :] if one.shape == some[-1].shape]
+            if len(some) > 1:
+                off[path] = torch.stack(late).all(0).float().mean().item()
+        off = {path: share for path, share in off.items() if share >= DEAD_SHARE}
+        if off:
+            worst = max(off, key=off.get)
+            evidence = f"{off[worst]:.0%} of the units in {worst} were 0 for all examples, each time since step "
+            yield finding(
+                "dead-units", _listed(off), f"{evidence}{self.steps[len(self.steps) // 2]}."
+            )
+
+    def floor(self, losses):
+        """A loss that stands: over the last two thirds it has not fallen by more than it scatters."""
+        third = len(losses) // 3
+        if third < FEWEST_LOSSES or not all(map(math.isfinite, losses)):
+            return
+        middle, last = (torch.tensor(part) for part in (losses[third : 2 * third], losses[-third:]))
+        first = torch.tensor(losses[:third])
+        room = 2 * (middle.std() + last.std()) / math.sqrt(third) + 1e-3 * last.mean().abs()
+        if (
+            abs(middle.mean() - last.mean()) < room
+            and (first.mean() - last.mean()) < 0.1 * first.mean().abs()
+        ):
+            evidence = f"Its mean is {middle.mean():.4g} in the second third of the steps, {last.mean():.4g} in the "
+            yield finding(
+                "loss-stands", "the loss", f"{evidence}last; at the start it was {losses[0]:.4g}."
+            )
+
+
+@contextmanager
+def watch(model, optimizer, every=100):
+    """Watch a training at every so many steps. Yields a Watcher, whose `report()` can be asked within and afterwards.
+
+    Between the steps that it looks at it costs nothing but two calls a step, and at them a copy of the weights. In the
+    loop, `watcher.note_loss(loss)` is optional. Raises ValueError if `every` is less than 1. All hooks go at the end.
+    """
+    if every < 1:
+        raise ValueError(f"every is {every}; it must be 1 or more.")
+    watcher = Watcher(as_module(model), optimizer, every)
+    watcher.start()
+    try:
+        yield watcher
+    finally:
+        watcher.stop()

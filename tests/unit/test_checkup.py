@@ -1,8 +1,18 @@
-"""The checkup of any network: it finds what is there, changes nothing, and never breaks."""
+"""The checkup of any network: it finds what is there, changes nothing, and never breaks.
+
+tests/checkup/ has the faulty and the healthy designs by which it is measured; here is what they do not show.
+"""
 
 import copy
+import json
 import math
+import random
+import subprocess
+import sys
+import warnings
 from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import pytest
@@ -93,7 +103,9 @@ def convolutions(batchnorm, bias=False):
 
 
 def found(report):
-    return {finding.what for finding in report.findings}
+    """The ids, and no rule that could not be applied."""
+    assert not [note for note in report.notes if "could not be looked at" in note], report.notes
+    return [finding.id for finding in report.findings]
 
 
 # ---------------------------------------------------------------- Nothing is changed
@@ -137,10 +149,13 @@ def test_the_model_stays_as_it_is(build, data, training):
     first.grad = torch.ones_like(first)
     next(reversed(list(model.parameters()))).requires_grad_(False)
     handle = model.register_forward_hook(lambda *_: None)
-    before, random = state(model), torch.random.get_rng_state()
-    checkup.diagnose(model, x, y, LOSS, lr=0.1)
+    before, numbers = state(model), torch.random.get_rng_state()
+    optimizer = torch.optim.AdamW(model.parameters(), 0.1)
+    checkup.diagnose(model, x, y, LOSS, optimizer=optimizer)
+    checkup.diagnose(model, x, y, LOSS, lr=1000)  # large enough for more steps on a copy
     assert same(state(model), before)
-    assert torch.equal(torch.random.get_rng_state(), random)
+    assert torch.equal(torch.random.get_rng_state(), numbers)
+    assert not optimizer.state
     handle.remove()
 
 
@@ -158,7 +173,7 @@ def test_buffers_that_a_pass_replaces_are_put_back():
 
     model = Cache()
     last = model.last
-    assert checkup.diagnose(model, *points(), LOSS).findings == []
+    assert found(checkup.diagnose(model, *points(), LOSS)) == []
     assert model.last is last
     assert last.tolist() == [0, 0, 0]
     assert model.none is None
@@ -189,6 +204,73 @@ def test_a_network_of_the_series_stays_as_it_is():
     assert report.loss == pytest.approx(F.cross_entropy(network(X), Y).item(), abs=1e-6)
 
 
+class Listed(nn.Module):
+    """Its layers, among them a BatchNorm and a Dropout, stand in a plain list, and it counts its calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.calls, self.history = nn.Linear(10, 32), 0, []
+        self.rest = [nn.BatchNorm1d(32), nn.Dropout(0.5), nn.Linear(32, CLASSES)]
+        self.table = {"scale": torch.ones(32), "step": torch.zeros(1)}
+
+    def forward(self, x):
+        self.calls += 1
+        self.history.append(x)
+        self.table["step"] += 1
+        x = self.first(x) * self.table["scale"]
+        for layer in self.rest:
+            x = layer(x)
+        return x
+
+
+def test_modules_that_are_not_registered_stay_as_they_are_and_are_found():
+    model = seeded(Listed)
+    norm = model.rest[0]
+    before = copy.deepcopy(norm.state_dict())
+    report = checkup.diagnose(model, *points(), LOSS, lr=0.1)
+    assert found(report)[0] == "unregistered"
+    assert "rest[" in report.findings[0].where
+    assert same(dict(norm.state_dict()), dict(before))
+    assert all(p.grad is None for p in norm.parameters())
+    assert norm.training and model.rest[1].training
+    assert (model.calls, model.history, model.table["step"].item()) == (0, [], 0)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.rest)
+
+
+def test_inputs_targets_and_other_random_numbers_stay():
+    class InPlace(nn.Linear):
+        def forward(self, x):
+            random.random()
+            return super().forward(x.mul_(2))
+
+    (x, y), state = points(), random.getstate()
+    kept = x.clone()
+    checkup.diagnose(InPlace(10, CLASSES), x, y, LOSS, lr=0.1)
+    assert torch.equal(x, kept)
+    assert random.getstate() == state
+
+
+def test_checkpointed_layers_stay_as_they_are():
+    class Checkpointed(nn.Module):
+        def __init__(self, reentrant):
+            super().__init__()
+            self.body, self.output = plain(10, 32, 32), nn.Linear(32, CLASSES)
+            self.first, self.reentrant = nn.Linear(10, 10), reentrant
+
+        def forward(self, x):
+            run = torch.utils.checkpoint.checkpoint
+            return self.output(run(self.body, self.first(x), use_reentrant=self.reentrant))
+
+    for reentrant in (False, True):
+        model = seeded(lambda reentrant=reentrant: Checkpointed(reentrant))
+        model.output.weight.grad = torch.ones_like(model.output.weight)
+        before = state(model)
+        report = checkup.diagnose(model, *points(), LOSS, lr=0.1)
+        assert found(report) == [], str(report)
+        assert len(report.weights) == 4
+        assert same(state(model), before)
+
+
 # ---------------------------------------------------------------- The rows
 
 
@@ -198,14 +280,14 @@ def test_its_rows_are_those_of_lesson_07():
     helpers.forward_backward(network, X, Y)
     bends = [row for row in report.outputs if "Tanh" in row.layer]
     for ours, theirs in zip(bends, helpers.activation_rows(network.hidden), strict=True):
-        assert ours.std == pytest.approx(theirs.std, rel=1e-5)
-        assert ours.saturation == pytest.approx(theirs.saturation, abs=1e-6)
+        assert ours.std == pytest.approx(theirs.std, rel=1e-4)
+        assert ours.saturation == pytest.approx(theirs.saturation, abs=0.05)  # from a sample
     bends = [row for row in report.gradients if "Tanh" in row.layer]
     for ours, theirs in zip(bends, helpers.gradient_rows(network.hidden), strict=True):
-        assert ours.std == pytest.approx(theirs.std, rel=1e-4)
+        assert ours.std == pytest.approx(theirs.std, rel=0.01)  # around 0
     for ours, theirs in zip(report.weights, helpers.weight_rows(network.weights), strict=True):
-        assert ours.ratio == pytest.approx(theirs.ratio, rel=1e-4)
-        assert report.updates[ours.layer] == pytest.approx(0.1 * theirs.ratio, rel=1e-4)
+        assert ours.ratio == pytest.approx(theirs.ratio, rel=0.2)  # norms, and not stds
+        assert report.updates[ours.layer] == pytest.approx(0.1 * ours.ratio, rel=1e-4)
 
 
 def test_a_list_of_layers_is_a_network():
@@ -222,13 +304,29 @@ def test_shared_modules_are_told_apart_by_their_calls():
     names = [row.layer for row in report.outputs]
     assert names == ["0 Linear", "1 Tanh", "0 Linear (call 2)", "3 Tanh", "4 Linear"]
     assert len(report.weights) == 2
+    assert found(report) == ["layers-shared"]
 
 
 def test_only_innermost_modules_have_rows():
     report = checkup.diagnose(seeded(Encoder), *contexts(), LOSS)
-    assert not any(
-        row.layer in ("encoder", "Encoder", "encoder.layers.0") for row in report.outputs
-    )
+    outer = ("encoder", "Encoder", "encoder.layers.0")
+    assert not any(row.layer in outer for row in report.outputs)
+
+
+def test_functions_have_rows_as_modules_have():
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(10, 20), nn.Linear(20, CLASSES)
+
+        def forward(self, x):
+            return self.second(F.relu(self.first(x - 100)))
+
+    report = checkup.diagnose(seeded(Functional), *points(), LOSS)
+    assert [row.layer for row in report.outputs] == ["first", "relu", "second"]
+    dying = seeded(Functional)
+    nn.init.constant_(dying.first.bias, -1e4)
+    assert found(checkup.diagnose(dying, *points(), LOSS))[0] == "dead-units"
 
 
 def test_a_weight_that_is_computed_does_not_hide_its_layer():
@@ -267,6 +365,9 @@ def test_each_kind_of_bend_has_its_own_ends(bend, share):
     assert report.outputs[0].saturation == share
 
 
+# ---------------------------------------------------------------- The report
+
+
 @pytest.mark.parametrize("lr", [None, 0.1])
 @pytest.mark.parametrize("build", [Encoder, Recurrent])  # the second has no layers to compare
 def test_its_pictures_can_be_drawn(build, lr):
@@ -284,6 +385,82 @@ def test_an_empty_report_can_be_drawn():
     figure.canvas.draw()
     assert len(figure.axes) == 4
     plt.close(figure)
+
+
+def ill():
+    return checkup.diagnose(seeded(lambda: with_bias(-10)), *points(), LOSS, lr=0.1)
+
+
+def test_a_report_can_be_used_in_a_test_suite():
+    healthy = checkup.diagnose(seeded(lambda: plain(10, 50, CLASSES)), *points(), LOSS, lr=0.1)
+    assert healthy.healthy
+    healthy.raise_if("remark")
+    report = ill()
+    assert not report.healthy
+    report.raise_if("error")
+    with pytest.raises(AssertionError, match="dead-units") as caught:
+        report.raise_if()
+    assert caught.value.findings == report.findings
+    with pytest.raises(ValueError, match="severity is 'bad'"):
+        report.raise_if("bad")
+
+
+def test_a_report_can_be_kept_as_json():
+    kept = json.loads(json.dumps(ill().to_dict(), allow_nan=False))
+    assert not kept["healthy"]
+    (first, *_) = kept["findings"]
+    assert set(first) == {"id", "severity", "what", "where", "evidence", "remedy", "lesson"}
+    assert all(first.values())
+    json.dumps(checkup.Report().to_dict(), allow_nan=False)
+
+
+def test_a_report_is_shown_in_notebooks_with_words_for_the_picture():
+    page = ill()._repr_html_()
+    assert "dead-units" in page and "<th scope=" in page
+    assert 'alt="Four pictures. The outputs' in page
+    assert "No finding" in checkup.Report()._repr_html_()
+
+
+def test_findings_can_be_ignored_or_stand_in_a_baseline(tmp_path):
+    model, batch = seeded(lambda: with_bias(-10)), points()
+    ids = found(checkup.diagnose(model, *batch, LOSS))
+    report = checkup.diagnose(model, *batch, LOSS, ignore=ids)
+    assert report.findings == []
+    assert f"findings ignored: {len(ids)}" in report.notes
+    with pytest.raises(ValueError, match="no finding has the id"):
+        checkup.diagnose(model, *batch, LOSS, ignore=["dead"])
+    checkup.diagnose(model, *batch, LOSS).save_baseline(tmp_path / "known.json")
+    known = checkup.diagnose(model, *batch, LOSS, baseline=tmp_path / "known.json")
+    assert known.healthy
+    assert f"findings in the baseline: {len(ids)}" in str(known)
+    with pytest.raises(FileNotFoundError):
+        checkup.diagnose(model, *batch, LOSS, baseline=tmp_path / "none.json")
+
+
+def test_every_kind_has_a_remedy_and_a_lesson():
+    for kind in checkup.KINDS.values():
+        assert kind.severity in checkup.SEVERITIES
+        assert kind.what and len(kind.remedy) > 10 and len(kind.lesson) == 2
+    for cause, others in checkup.FOLLOWS.items():
+        assert {cause, *others} <= set(checkup.KINDS)
+
+
+def test_it_needs_nothing_but_torch(tmp_path):
+    """Copied into an empty folder, and without matplotlib."""
+    (tmp_path / "checkup.py").write_bytes(Path(checkup.__file__).read_bytes())
+    code = """
+import sys
+for name in ("matplotlib", "lessonkit", "helpers", "ipywidgets"):
+    sys.modules[name] = None
+import torch, checkup
+model = torch.nn.Linear(3, 2)
+report = checkup.diagnose(model, torch.randn(8, 3), torch.arange(8) % 2, torch.nn.CrossEntropyLoss())
+print(report._repr_html_().count("<img"), report.healthy)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["0", "True"], done.stderr
 
 
 # ---------------------------------------------------------------- Healthy networks
@@ -305,23 +482,156 @@ def residual():
     return Residual()
 
 
+def drawn_anew():
+    model = Encoder()
+    for p in model.encoder.parameters():
+        if p.ndim > 1:
+            nn.init.xavier_uniform_(p)
+    return model
+
+
 @pytest.mark.parametrize(
     ("build", "data", "lr"),
     [
         (series_network, contexts, 0.1),
         (lambda: series_network(batchnorm=True), contexts, 0.1),
         (lambda: series_network(nonlinearity=helpers.ReLU, gain=2**0.5), contexts, 0.1),
+        (lambda: series_network(gain=1), contexts, 0.1),
         (lambda: plain(10, 100, 100, CLASSES), points, 0.1),
         (lambda: plain(10, 100, 100, CLASSES, bend=nn.ReLU), points, 0.1),
         (lambda: convolutions(batchnorm=True), pictures, 0.1),
+        (lambda: convolutions(batchnorm=False), pictures, 0.1),
         (Recurrent, contexts, 0.1),
         (lambda: Recurrent(nn.GRU), contexts, 0.1),
-        (Encoder, contexts, 0.01),
+        (drawn_anew, contexts, 0.01),
         (residual, points, 0.1),
     ],
 )
 def test_a_healthy_network_gets_no_finding(build, data, lr):
-    assert checkup.diagnose(seeded(build), *data(), LOSS, lr).findings == []
+    assert found(checkup.diagnose(seeded(build), *data(), LOSS, lr)) == []
+
+
+def test_frozen_layers_are_a_note_and_no_finding():
+    model = seeded(lambda: plain(10, 50, CLASSES))
+    model[0].requires_grad_(False)
+    report = checkup.diagnose(model, *points(), LOSS, lr=0.1)
+    assert report.findings == []
+    assert "frozen parameters, which get no gradient on purpose: 2" in str(report)
+
+
+def test_a_branch_that_starts_at_zero_is_a_remark():
+    model = seeded(lambda: plain(10, 50, CLASSES))
+    nn.init.zeros_(model[2].weight)
+    report = checkup.diagnose(model, *points(), LOSS, lr=0.1)
+    assert found(report) == ["zero-by-design"]
+    assert report.healthy
+
+
+# ---------------------------------------------------------------- What it takes
+
+
+class Answers(nn.Module):
+    """Answers in the form that is asked for."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.form, self.layer = form, nn.Linear(10, CLASSES)
+
+    def forward(self, x, labels=None, scale=1.0):
+        logits = self.layer(x) * scale
+        loss = None if labels is None else LOSS(logits, labels)
+        if self.form == "object":
+            return SimpleNamespace(loss=loss, logits=logits)
+        return {"dict": {"loss": loss, "logits": logits}, "tuple": (logits, x)}[self.form]
+
+
+@pytest.mark.parametrize("form", ["object", "dict", "tuple"])
+def test_outputs_of_any_form(form):
+    (x, y), model = points(), seeded(lambda: Answers(form))
+    report = checkup.diagnose(model, {"x": x}, y, LOSS, lr=0.1)
+    assert found(report) == []
+    assert report.loss == pytest.approx(LOSS(model.layer(x), y).item())
+    assert report.ignorance is not None
+    whole = {
+        "object": lambda out, y: LOSS(out.logits, y),
+        "dict": lambda out, y: LOSS(out["logits"], y),
+    }
+    whole["tuple"] = lambda out, y: LOSS(out[0], y)
+    assert checkup.diagnose(model, x, y, whole[form]).loss == report.loss
+    if form != "tuple":
+        assert checkup.diagnose(model, {"x": x, "labels": y}).loss == report.loss
+
+
+def test_several_inputs_are_given_as_a_tuple():
+    (x, y), model = points(), seeded(lambda: nn.Bilinear(10, 10, CLASSES))
+    assert checkup.diagnose(model, (x, x), y, LOSS).loss > 0
+
+
+def test_a_dict_that_is_one_argument():
+    class Takes(nn.Linear):
+        def forward(self, batch):
+            return super().forward(batch["x"])
+
+    x, y = points()
+    assert found(checkup.diagnose(Takes(10, CLASSES), {"x": x}, y, LOSS)) == []
+
+
+def test_scripted_and_parallel_models_are_examined():
+    model = seeded(lambda: plain(10, 50, CLASSES))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is deprecated
+        scripted = torch.jit.trace(model, points()[0])
+    for one in (scripted, nn.DataParallel(model)):
+        report = checkup.diagnose(one, *points(), LOSS, lr=0.1)
+        assert report.healthy, str(report)
+        assert report.loss > 0
+
+
+def test_compiled_models_are_seen_inside():
+    (x, y), model = points(), seeded(lambda: plain(10, 50, CLASSES))
+    compiled = torch.compile(model, backend="eager")
+    compiled(x)
+    report = checkup.diagnose(compiled, x, y, LOSS, lr=0.1)
+    assert len(report.outputs) == 3
+    assert any("compiled" in note for note in report.notes)
+    model.compile(backend="eager")
+    model(x)
+    assert len(checkup.diagnose(model, x, y, LOSS, lr=0.1).outputs) == 3
+
+
+def test_sparse_inputs_and_old_weight_norms_are_examined():
+    (x, y), model = points(), seeded(lambda: nn.Linear(10, CLASSES))
+    assert found(checkup.diagnose(model, x.to_sparse(), y, LOSS, lr=0.1)) == []
+    spectral = nn.utils.parametrizations.spectral_norm(model)
+    before = spectral.parametrizations.weight[0]._u.clone()
+    assert found(checkup.diagnose(spectral, x, y, LOSS, lr=0.1)) == []
+    assert torch.equal(spectral.parametrizations.weight[0]._u, before)
+
+
+def test_few_examples_are_noted():
+    x, y = points(4)
+    report = checkup.diagnose(seeded(lambda: plain(10, 50, CLASSES)), x, y, LOSS, lr=0.1)
+    assert report.healthy
+    assert any("4 examples are too few" in note for note in report.notes)
+
+
+def test_a_checkup_that_fails_itself_is_no_clean_bill(monkeypatch):
+    def broken(seen):
+        raise ZeroDivisionError("oh")
+
+    model = seeded(lambda: plain(10, 50, CLASSES))
+    monkeypatch.setattr(checkup, "watched_pass", broken)
+    report = checkup.diagnose(model, *points(), LOSS)
+    assert [finding.id for finding in report.findings] == ["not-examined"]
+    assert not report.healthy
+
+
+def test_autocast_and_half_precision_are_examined():
+    (x, y), model = points(), seeded(lambda: plain(10, 50, CLASSES))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert found(checkup.diagnose(model, x, y, LOSS, lr=0.1)) == []
+    half = model.to(torch.bfloat16)
+    assert found(checkup.diagnose(half, x.bfloat16(), y, LOSS, lr=0.1)) == []
 
 
 # ---------------------------------------------------------------- Findings
@@ -357,89 +667,99 @@ def with_nan():
 
 
 FAULTS = [
-    ("the loss is higher than", lambda: series_network(last_scale=10), contexts, "output"),
-    ("saturated outputs", lambda: series_network(gain=3), contexts, "3 Tanh and 4 more"),
-    ("the outputs fade", lambda: series_network(gain=1), contexts, "3 Tanh to 11 Tanh"),
-    ("the outputs fade", lambda: convolutions(batchnorm=False), pictures, "1 ReLU to 7 ReLU"),
+    ("first-loss-high", lambda: series_network(last_scale=10), contexts, "output"),
+    ("saturated", lambda: series_network(gain=6), contexts, "3 Tanh and 4 more"),
     (
-        "the outputs grow",
-        lambda: series_network(gain=3, nonlinearity=helpers.ReLU),
+        "signal-grows",
+        lambda: series_network(gain=4, nonlinearity=helpers.ReLU),
         contexts,
         "3 ReLU to 11 ReLU",
     ),
-    ("the gradients vanish", lambda: plain(*[10, *[50] * 20, CLASSES]), points, "1 Tanh"),
-    ("the gradients explode", lambda: series_network(gain=3, depth=10), contexts, "3 Tanh"),
-    ("dead units", lambda: with_bias(-10), points, "1 ReLU"),
-    ("constant units", zeros, points, "0 Linear and 2 more"),
-    ("parameters without a gradient", zeros, points, "0.weight"),
+    ("signal-fades", lambda: plain(*[10, *[50] * 20, CLASSES]), points, "0 Linear to 38 Linear"),
+    ("dead-units", lambda: with_bias(-10), points, "1 ReLU"),
+    ("units-alike", zeros, points, "0.weight"),
     (
-        "parameters without a gradient",
+        "missing-gradient",
         lambda: nn.Sequential(nn.Linear(10, 10), Detached(), nn.Linear(10, CLASSES)),
         points,
         "0.weight and 1 more",
     ),
     (
-        "a bias does nothing",
+        "useless-bias",
         lambda: convolutions(batchnorm=True, bias=True),
         pictures,
         "0.bias and 3 more",
     ),
-    ("a parameter is not finite", with_nan, points, "2.weight"),
+    ("not-finite", with_nan, points, "2.weight"),
     (
-        "the first layer that is not finite",
+        "not-finite",
         lambda: nn.Sequential(nn.Linear(10, 10), Logarithm(), nn.Linear(10, CLASSES)),
         points,
         "1 Logarithm",
     ),
-    ("nothing can be learned", lambda: nn.Sequential(nn.Tanh()), lambda: points(64, 27), "model"),
-    ("the forward pass raises", lambda: plain(9, CLASSES), points, "0 Linear"),
-    ("the loss raises", lambda: plain(10, 5, 4), points, "loss_fn"),
-    ("weights that do not exist", lambda: nn.Sequential(nn.LazyLinear(CLASSES)), points, "model"),
+    ("missing-gradient", lambda: nn.Sequential(nn.Tanh()), lambda: points(64, 27), "model"),
+    ("forward-raises", lambda: plain(9, CLASSES), points, "0 Linear"),
+    ("targets-invalid", lambda: plain(10, 5, 4), points, "targets"),
+    ("not-initialized", lambda: nn.Sequential(nn.LazyLinear(CLASSES)), points, "model"),
+    ("layers-start-alike", Encoder, contexts, "encoder.layers.0"),
 ]
 
 
-@pytest.mark.parametrize(("what", "build", "data", "where"), FAULTS, ids=[f[0] for f in FAULTS])
-def test_a_fault_is_found(what, build, data, where):
+@pytest.mark.parametrize(("id", "build", "data", "where"), FAULTS)
+def test_a_fault_is_found_first(id, build, data, where):
     report = checkup.diagnose(seeded(build), *data(), LOSS, lr=0.1)
-    findings = [finding for finding in report.findings if finding.what.startswith(what)]
-    assert len(findings) == 1, str(report)
-    assert where in findings[0].where
-    numbers = any(letter.isdigit() for letter in findings[0].evidence)
-    assert numbers or what in ("nothing can be learned", "weights that do not exist")
-    assert str(findings[0]) in str(report)
+    assert found(report)[0] == id, str(report)
+    assert found(report).count(id) == 1
+    assert where in report.findings[0].where
+    assert str(report.findings[0]) in str(report)
 
 
-@pytest.mark.parametrize(("lr", "what"), [(1e-3, "small updates"), (100, "large updates")])
-def test_a_rate_that_does_not_fit_is_found(lr, what):
-    assert found(checkup.diagnose(series_network(), *contexts(), LOSS, lr)) == {what}
+def test_what_follows_from_a_cause_is_told_within_it():
+    (finding,) = ill().findings
+    assert finding.id == "dead-units"
+    assert "gradients that are blocked (0.weight" in finding.evidence.partition("It explains")[2]
 
 
-def test_one_weight_that_is_replaced_in_a_step_is_found():
-    """The median does not show it: a single layer is a thousand times too small for its gradient."""
-    model = seeded(lambda: plain(10, 100, 100, 100, CLASSES))
-    model[2].weight.data *= 1e-4
-    (finding,) = (
-        one
-        for one in checkup.diagnose(model, *points(), LOSS, lr=1).findings
-        if one.what == "large updates"
-    )
-    assert "2.weight moves by" in finding.evidence
+@pytest.mark.parametrize(("lr", "id"), [(1e-9, "update-too-small"), (1e4, "update-too-large")])
+def test_a_rate_that_does_not_fit_is_found(lr, id):
+    (finding,) = checkup.diagnose(series_network(), *contexts(), LOSS, lr).findings
+    assert finding.id == id
+    assert "for plain gradient descent" in finding.evidence.lower()
+    assert (finding.severity == "remark") == (id == "update-too-small")
 
 
-def test_layers_of_a_transformer_are_compared_with_their_like():
-    chain = checkup.diagnose(seeded(Encoder), *contexts(), LOSS).chain
-    assert chain == [f"encoder.layers.{k}.linear1" for k in range(4)]
+def test_the_step_is_that_of_the_optimizer():
+    model, batch = seeded(lambda: plain(10, 100, 100, CLASSES)), points()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    report = checkup.diagnose(model, *batch, LOSS, optimizer=optimizer)
+    before = model[2].weight.detach().clone()
+    LOSS(model(batch[0]), batch[1]).backward()
+    optimizer.step()
+    ratio = (model[2].weight - before).norm() / before.norm()
+    assert report.updates["2.weight"] == pytest.approx(ratio.item(), rel=1e-3)
+    for lr, ids in ((3.0, ["update-too-large"]), (1e-8, ["update-too-small"])):
+        optimizer = torch.optim.Adam(model.parameters(), lr)
+        assert found(checkup.diagnose(model, *batch, LOSS, optimizer=optimizer)) == ids
 
 
-def test_layers_of_different_kinds_are_not_compared():
-    """Neither a last sigmoid with the ReLUs before it, nor an embedding with the logits."""
-    layers = [layer for _ in range(4) for layer in (nn.Linear(10, 10), nn.ReLU())]
-    report = checkup.diagnose(nn.Sequential(*layers, nn.Sigmoid()), *points(), LOSS)
-    assert report.chain == ["1 ReLU", "3 ReLU", "5 ReLU", "7 ReLU"]
-    apart = nn.Sequential(
-        nn.Embedding(CLASSES, 8), nn.Flatten(), nn.Dropout(), nn.Linear(24, CLASSES)
-    )
-    assert checkup.diagnose(apart, *contexts(), LOSS).chain == []
+def test_several_optimizers_hold_their_parts():
+    model = seeded(lambda: plain(10, 50, CLASSES))
+    parts = [torch.optim.SGD(model[k].parameters(), 0.1) for k in (0, 2)]
+    assert found(checkup.diagnose(model, *points(), LOSS, optimizer=parts)) == []
+    report = checkup.diagnose(model, *points(), LOSS, optimizer=parts[0])
+    assert found(report) == ["not-in-optimizer"]
+    assert report.findings[0].where == "2.weight and 1 more"
+
+
+def test_gradients_that_are_off_are_told_and_stay_off():
+    model = seeded(lambda: plain(10, 50, CLASSES))
+    with torch.no_grad():
+        report = checkup.diagnose(model, *points(), LOSS, lr=0.1)
+        assert not torch.is_grad_enabled()
+    assert found(report) == ["gradients-off"]
+    assert report.loss > 0
+    with torch.inference_mode():
+        assert "gradients-off" in found(checkup.diagnose(model, *points(), LOSS))
 
 
 def test_running_statistics_that_do_not_fit_are_found():
@@ -449,18 +769,23 @@ def test_running_statistics_that_do_not_fit_are_found():
         if isinstance(part, nn.BatchNorm2d):
             part.momentum = None  # the mean of all batches
     fits(x)
-    what = "running statistics that do not fit"
-    assert what in found(checkup.diagnose(model.eval(), x, y, LOSS))
-    assert what not in found(checkup.diagnose(fits.eval(), x, y, LOSS))
+    assert found(checkup.diagnose(fits.eval(), x, y, LOSS)) == ["mode-hides"]
+    assert checkup.diagnose(fits, x, y, LOSS).healthy
+    for part in model:
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean += 6
+    assert found(checkup.diagnose(model.eval(), x, y, LOSS))[0] == "statistics-unfit"
 
 
 def test_a_regression_is_compared_with_the_variance():
     g = torch.Generator().manual_seed(4)
     x, y = torch.randn((64, 10), generator=g), torch.randn((64, 1), generator=g)
     model = seeded(lambda: plain(10, 50, 1))
-    assert found(checkup.diagnose(model, x, y, nn.MSELoss())) == set()
-    (finding,) = checkup.diagnose(model, x, y + 6, nn.MSELoss()).findings
-    assert finding.what.startswith("the loss is higher")
+    report = checkup.diagnose(model, x, y, nn.MSELoss())
+    assert found(report) == []
+    assert report.ignorance == pytest.approx(y.var(correction=0).item(), rel=1e-3)
+    assert found(checkup.diagnose(model, x, y + 6, nn.MSELoss())) == ["first-loss-high"]
+    assert found(checkup.diagnose(model, x, y[:, 0], nn.MSELoss())) == ["shape-mismatch"]
 
 
 def test_classes_for_each_place_are_understood():
@@ -482,20 +807,20 @@ def test_classes_for_each_place_are_understood():
     )
     second = checkup.diagnose(Table((0, 2, 1)), 0, labels, LOSS)
     for report in (last, second):
-        assert any(one.startswith("the loss is higher") for one in found(report))
+        assert found(report) == ["first-loss-high"]
 
 
-def test_frozen_layers_are_a_note_and_no_finding():
-    model = seeded(lambda: plain(10, 50, CLASSES))
-    model[0].requires_grad_(False)
-    report = checkup.diagnose(model, *points(), LOSS, lr=0.1)
-    assert report.findings == []
-    assert "frozen parameters, which get no gradient on purpose: 2" in str(report)
+def test_a_sparse_or_bounded_loss_is_not_compared_but_noted():
+    x, _ = points(32)
+    model = seeded(lambda: plain(10, 50, 8))
 
+    def contrastive(out, _):
+        out = F.normalize(out, dim=1)
+        return F.cross_entropy(out @ out.roll(1, 0).T / 0.01, torch.arange(len(out)))
 
-def test_several_inputs_are_given_as_a_tuple():
-    (x, y), model = points(), seeded(lambda: nn.Bilinear(10, 10, CLASSES))
-    assert checkup.diagnose(model, (x, x), y, LOSS).loss > 0
+    report = checkup.diagnose(model, x, None, contrastive)
+    assert "first-loss-high" not in found(report)
+    assert any("first loss was not compared" in note for note in report.notes)
 
 
 # ---------------------------------------------------------------- What goes wrong is told
@@ -531,7 +856,7 @@ class NoWayBack(nn.Linear):
 
 def test_a_backward_pass_that_raises_is_told():
     report = checkup.diagnose(seeded(lambda: NoWayBack(10, CLASSES)), *points(), LOSS)
-    assert "the backward pass raises an error" in found(report)
+    assert found(report) == ["backward-raises"]
     assert "no way back" in str(report)
     assert len(report.outputs) == 1
 
@@ -540,7 +865,8 @@ def test_an_input_that_is_not_finite_is_told():
     x, y = points()
     x[3, 4] = math.inf
     report = checkup.diagnose(seeded(lambda: plain(10, CLASSES)), x, y, LOSS)
-    assert found(report) == {"the input is not finite"}
+    assert found(report) == ["not-finite"]
+    assert report.findings[0].where == "inputs"
 
 
 @pytest.mark.parametrize(
@@ -548,7 +874,8 @@ def test_an_input_that_is_not_finite_is_told():
 )
 def test_a_loss_that_is_not_finite_is_told(loss_fn):
     report = checkup.diagnose(seeded(lambda: plain(10, CLASSES)), *points(), loss_fn)
-    assert found(report) == {"the loss is not finite"}
+    assert found(report) == ["not-finite"]
+    assert report.findings[0].where == "loss_fn"
 
 
 def test_a_gradient_that_is_not_finite_is_told_with_its_place():
@@ -585,3 +912,62 @@ def test_what_is_no_network_is_refused(model):
 def test_what_is_no_learning_rate_is_refused(lr):
     with pytest.raises(ValueError, match="must be a positive number"):
         checkup.diagnose(plain(10, CLASSES), *points(), LOSS, lr)
+
+
+# ---------------------------------------------------------------- During training
+
+
+def watched(model, lr=0.1, steps=30, every=5, batch=None):
+    x, y = batch or points()
+    optimizer = torch.optim.SGD(model.parameters(), lr)
+    with checkup.watch(model, optimizer, every=every) as watcher:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss = LOSS(model(x), y)
+            watcher.note_loss(loss)
+            loss.backward()
+            optimizer.step()
+    return watcher
+
+
+def test_a_training_is_watched_and_stays_what_it_is():
+    models = [seeded(lambda: plain(10, 50, 50, CLASSES, bend=nn.ReLU)) for _ in range(2)]
+    watcher = watched(models[0])
+    optimizer = torch.optim.SGD(models[1].parameters(), 0.1)
+    for _ in range(30):
+        optimizer.zero_grad()
+        LOSS(models[1](points()[0]), points()[1]).backward()
+        optimizer.step()
+    assert same(dict(models[0].state_dict()), dict(models[1].state_dict()))
+    assert watcher.steps == [0, 5, 10, 15, 20, 25]
+    assert all(len(ratios) == 6 for ratios in watcher.ratios.values())
+    assert len(watcher.dead["1"]) == 6
+    report = watcher.report()
+    assert report.healthy, str(report)
+    assert set(report.updates) == {"0.weight", "2.weight", "4.weight"}
+    assert not any(module._forward_hooks for module in models[0].modules())
+
+
+@pytest.mark.parametrize(
+    ("build", "lr", "id"),
+    [
+        (lambda: with_bias(-10), 0.1, "dead-units"),
+        (lambda: plain(10, 50, CLASSES), 1e-7, "update-too-small"),
+        (with_nan, 0.1, "not-finite"),
+        (lambda: nn.Sequential(plain(10, 50, CLASSES), nn.Softmax(1)), 0.01, "loss-stands"),
+    ],
+)
+def test_what_goes_wrong_in_a_training_is_found(build, lr, id):
+    report = watched(seeded(build), lr, steps=60).report()
+    assert id in [finding.id for finding in report.findings], str(report)
+
+
+def test_hooks_go_when_a_training_breaks_off():
+    model = seeded(lambda: plain(10, 50, CLASSES, bend=nn.ReLU))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with pytest.raises(KeyboardInterrupt), checkup.watch(model, optimizer):
+        raise KeyboardInterrupt
+    assert not any(module._forward_hooks for module in model.modules())
+    assert not optimizer._optimizer_step_pre_hooks
+    with pytest.raises(ValueError, match="every is 0"), checkup.watch(model, optimizer, every=0):
+        pass

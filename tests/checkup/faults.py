@@ -1,0 +1,1549 @@
+"""Networks with one fault each, as their users have reported them.
+
+`source` says where the fault is met and how it does harm. `causes` are what an engineer would accept as the first
+cause; symptoms that follow from it are not among them.
+"""
+
+import copy
+import math
+
+import torch
+import torch.nn.functional as F
+from cases import (
+    GPT,
+    Add,
+    Apply,
+    Attention,
+    adder,
+    curve,
+    initialized,
+    mlp,
+    next_token,
+    pictures,
+    points,
+    setting,
+    tokens,
+    waves,
+)
+from torch import nn
+
+FAULTS = []
+case = adder(FAULTS)
+CROSS_ENTROPY = nn.CrossEntropyLoss()
+MSE = nn.MSELoss()
+
+
+def scaled(model, factor):
+    """The model, with its last linear layer scaled."""
+    with torch.no_grad():
+        [m for m in model.modules() if isinstance(m, nn.Linear)][-1].weight.mul_(factor)
+    return model
+
+
+def classifier(*body, size):
+    return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(size, 4))
+
+
+def binary_points():
+    x, y = points()
+    return x, (y > 1).float()
+
+
+# ---------------------------------------------------------------- What the loss is given
+
+
+@case(
+    "softmax before cross-entropy, next character",
+    "cases.md 1: the first loss looks perfect, and cannot fall below ln(1 + 64/e) = 3.20",
+    "probabilities-for-logits",
+    "worse",
+)
+def _(mended):
+    model = nn.Sequential(nn.Embedding(65, 128), *mlp(128, 64, 65))
+    if not mended:
+        model.append(nn.Softmax(-1))
+    x = torch.randint(65, (128,))
+    return setting(model, x, torch.randperm(65)[x], CROSS_ENTROPY, sgd=0.1)
+
+
+@case(
+    "softmax before cross-entropy, pictures",
+    "forum threads on a classifier that learns slowly: bounded below by ln(1 + 3/e) = 0.74",
+    "probabilities-for-logits",
+    "worse",
+)
+def _(mended):
+    body = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(392, 4)
+    end = nn.Identity() if mended else nn.Softmax(1)
+    return setting(nn.Sequential(*body, end), *pictures(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "sigmoid before cross-entropy",
+    "as softmax: scores within 0 to 1 tell classes apart too little; bounded below by 0.74",
+    "probabilities-for-logits",
+    "worse",
+)
+def _(mended):
+    model = nn.Sequential(*mlp(16, 32, 4), nn.Identity() if mended else nn.Sigmoid())
+    return setting(model, *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case(
+    "sigmoid before BCE with logits",
+    "forum threads on segmentation: a positive's loss stays above 0.31, a negative's above 0.69",
+    "probabilities-for-logits",
+    "worse",
+)
+def _(mended):
+    end = nn.Identity() if mended else nn.Sigmoid()
+    model = nn.Sequential(*mlp(16, 32, 1), end, nn.Flatten(0))
+    return setting(model, *binary_points(), nn.BCEWithLogitsLoss(), adam=3e-3)
+
+
+@case(
+    "softmax with NLLLoss",
+    "cases.md 1: NLLLoss wants log-probabilities; so the loss is negative, its gradient weak where the answer is wrong",
+    {"probabilities-for-logits", "loss-below-bound"},
+    "below 0",
+)
+def _():
+    return setting(nn.Sequential(*mlp(16, 32, 4), nn.Softmax(1)), *points(), nn.NLLLoss(), lr=0.1)
+
+
+@case(
+    "logits with NLLLoss",
+    "cases.md 1: the loss falls without a bound",
+    {"logits-for-probabilities", "loss-below-bound"},
+    "below 0",
+)
+def _():
+    return setting(mlp(16, 32, 4), *points(), nn.NLLLoss(), lr=0.01)
+
+
+@case(
+    "logits with BCELoss",
+    "torch raises: all elements of input should be between 0 and 1",
+    {"logits-for-probabilities", "loss-raises", "forward-raises"},
+    "raises",
+)
+def _():
+    model = nn.Sequential(*mlp(16, 32, 1), nn.Flatten(0))
+    return setting(model, *binary_points(), nn.BCELoss(), adam=1e-3)
+
+
+@case(
+    "softmax with KLDivLoss",
+    "forum threads on a negative KL divergence in distillation: it wants log-probabilities",
+    {"probabilities-for-logits", "loss-below-bound"},
+    "below 0",
+)
+def _():
+    x, _ = points()
+    y = torch.softmax(3 * torch.randn(64, 4), 1)
+    loss = nn.KLDivLoss(reduction="batchmean")
+    return setting(nn.Sequential(*mlp(16, 32, 4), nn.Softmax(1)), x, y, loss, lr=0.1)
+
+
+@case(
+    "softmax over one unit",
+    "forum threads on a loss that stays: a softmax over a single output is always 1",
+    {"blocked-gradient", "constant-units", "collapse"},
+    "unmoved",
+)
+def _():
+    model = nn.Sequential(*mlp(16, 32, 1), nn.Softmax(1), nn.Flatten(0))
+    return setting(model, *binary_points(), nn.BCELoss(), adam=1e-3)
+
+
+@case(
+    "outputs (N, 1), targets (N,)",
+    "cases.md 7: MSELoss compares all pairs, so that the best answer is the mean",
+    "shape-mismatch",
+    "worse",
+)
+def _(mended):
+    x, y = curve()
+    return setting(mlp(8, 32, 1), x, y if mended else y[:, 0], MSE, adam=1e-2)
+
+
+@case(
+    "outputs (N,), targets (N, 1), Huber",
+    "the same the other way round",
+    "shape-mismatch",
+    "worse",
+)
+def _(mended):
+    x, y = curve()
+    model = nn.Sequential(*mlp(8, 32, 1), nn.Flatten(0))
+    return setting(model, x, y[:, 0] if mended else y, nn.SmoothL1Loss(), adam=1e-2)
+
+
+@case(
+    "outputs (N, 1, H, W), targets (N, H, W)",
+    "U-Net threads: each mask is compared with every picture",
+    "shape-mismatch",
+    "worse",
+)
+def _(mended):
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1))
+    x, _ = pictures(side=8)
+    y = (x.sum(1) > 0).float()
+    return setting(model, x, y[:, None] if mended else y, MSE, adam=1e-2)
+
+
+@case(
+    "BCE with logits, outputs (N, 1), targets (N,)",
+    "torch raises: target size must be the same as input size",
+    {"shape-mismatch", "loss-raises", "forward-raises"},
+    "raises",
+)
+def _():
+    return setting(mlp(16, 32, 1), *binary_points(), nn.BCEWithLogitsLoss(), adam=1e-3)
+
+
+@case(
+    "scores (N, T, C) in cross-entropy",
+    "torch raises: it wants classes in dimension 1",
+    {"shape-mismatch", "loss-raises", "forward-raises"},
+    "raises",
+)
+def _():
+    return setting(GPT(), *tokens(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "labels from 1",
+    "torch raises: target out of bounds",
+    {"targets-invalid", "loss-raises", "forward-raises"},
+    "raises",
+)
+def _():
+    x, y = points()
+    return setting(mlp(16, 32, 4), x, y + 1, CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "binary labels 0 and 255",
+    "masks read from PNG files: the loss of a positive falls without a bound",
+    {"targets-invalid", "loss-below-bound"},
+    "below 0",
+)
+def _():
+    x, y = binary_points()
+    model = nn.Sequential(*mlp(16, 32, 1), nn.Flatten(0))
+    return setting(model, x, 255 * y, nn.BCEWithLogitsLoss(), adam=1e-3)
+
+
+@case(
+    "binary labels -1 and 1",
+    "labels of a hinge loss given to BCE: the loss of a negative falls without a bound",
+    {"targets-invalid", "loss-below-bound"},
+    "below 0",
+)
+def _():
+    x, y = binary_points()
+    model = nn.Sequential(*mlp(16, 32, 1), nn.Flatten(0))
+    return setting(model, x, 2 * y - 1, nn.BCEWithLogitsLoss(), adam=1e-3)
+
+
+@case(
+    "a last ReLU, targets of both signs",
+    "regression threads: negative targets cannot be reached",
+    {"output-range"},
+    "worse",
+)
+def _(mended):
+    model = nn.Sequential(*mlp(8, 32, 1), nn.Identity() if mended else nn.ReLU())
+    return setting(model, *curve(), MSE, adam=1e-2)
+
+
+@case(
+    "a last sigmoid, targets to 100",
+    "regression threads: all answers run to 1",
+    {"output-range"},
+    "worse",
+)
+def _(mended):
+    x, y = curve()
+    model = nn.Sequential(*mlp(8, 32, 1), nn.Identity() if mended else nn.Sigmoid())
+    return setting(model, x, 50 + 20 * y, MSE, adam=1e-2)
+
+
+@case(
+    "a sigmoid decoder, standardized pictures",
+    "autoencoder threads: inputs were normalized to mean 0, the decoder ends at 0 and 1",
+    {"output-range"},
+    "worse",
+)
+def _(mended):
+    x, _ = pictures(side=8)
+    x = x.flatten(1)
+    model = nn.Sequential(*mlp(192, 32, 192), nn.Identity() if mended else nn.Sigmoid())
+    return setting(model, x, x, MSE, adam=1e-2)
+
+
+# ---------------------------------------------------------------- The first loss
+
+
+@case(
+    "detector head without a prior",
+    "cases.md 6, RetinaNet: 29 positives of 81,920 cost 0.72, where the base rate costs 0.003",
+    "first-loss-high",
+    "worse",
+)
+def _(mended):
+    y = torch.zeros(4096, 20)
+    y.view(-1)[torch.randperm(81920)[:29]] = 1
+    head = nn.Linear(64, 20)
+    if mended:
+        nn.init.constant_(head.bias, math.log(29 / 81920))
+    return setting(head, torch.randn(4096, 64), y, nn.BCEWithLogitsLoss(), lr=0.1)
+
+
+@case("a hot head", "a last layer of weights 40 times too large", "first-loss-high", "starts worse")
+def _(mended):
+    model = scaled(mlp(16, 64, 64, 4, bend=nn.Tanh), 1 if mended else 40)
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "a hot head, labels with -100",
+    "cases.md 9: the first loss is many times ln 32",
+    "first-loss-high",
+    "starts worse",
+)
+def _(mended):
+    x, y = tokens()
+    y[torch.rand(y.shape) < 0.7] = -100
+    return setting(scaled(GPT(), 1 if mended else 100), x, y, next_token, adam=1e-3)
+
+
+def shifted(output, targets):
+    """The labels are the inputs; the loss shifts them, as Hugging Face's models do."""
+    return next_token(output[:, :-1], targets[:, 1:])
+
+
+@case("a hot head, shifted labels", "cases.md 9", "first-loss-high", "starts worse")
+def _(mended):
+    x, _ = tokens()
+    return setting(scaled(GPT(), 1 if mended else 100), x, x, shifted, adam=1e-3)
+
+
+@case("a hot head, one-hot targets", "cases.md 9", "first-loss-high", "starts worse")
+def _(mended):
+    x, y = points()
+    model = scaled(mlp(16, 32, 4), 1 if mended else 60)
+    return setting(model, x, F.one_hot(y, 4).float(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "tied embeddings of std 1",
+    "nn.Embedding draws std 1; as the head's weight too it gives logits of std 6: forum threads on a loss of 30",
+    "first-loss-high",
+    "starts worse",
+)
+def _(mended):
+    model = GPT(tied=True)
+    nn.init.normal_(model.token.weight, std=0.02 if mended else 1)
+    return setting(model, *tokens(), next_token, adam=1e-3)
+
+
+@case(
+    "targets near 300",
+    "prices and years predicted without scaling: a hundred thousand times the targets' variance",
+    "first-loss-high",
+    "worse",
+)
+def _(mended):
+    x, y = curve()
+    model = mlp(8, 32, 1)
+    if mended:
+        nn.init.constant_(model[-1].bias, 300)
+    return setting(model, x, y + 300, MSE, adam=1e-2)
+
+
+# ---------------------------------------------------------------- Inputs
+
+
+@case(
+    "inputs to -910",
+    "cases.md 5: summed squared loss at lr 1e-6 grows 140 times a step",
+    "inputs-out-of-scale",
+    "worse",
+)
+def _(mended):
+    x = (300 * torch.randn(64, 20) - 10) / (300 if mended else 1)
+    return setting(nn.Linear(20, 80), x, torch.randn(64, 80), nn.MSELoss(reduction="sum"), lr=1e-6)
+
+
+@case(
+    "pictures of 0 to 255",
+    "pictures read without ToTensor or a division: first losses of 20 to 100",
+    "inputs-out-of-scale",
+    "starts worse",
+)
+def _(mended):
+    body = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(392, 4)
+    x, y = pictures()
+    pixels = (127 + 50 * x).clamp(0, 255).round()
+    x = pixels / 127 - 1 if mended else pixels
+    return setting(nn.Sequential(*body), x, y, CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "a table with incomes and years",
+    "columns of 50,000 beside columns of 1",
+    "inputs-out-of-scale",
+    "worse",
+)
+def _(mended):
+    x, y = points()
+    if not mended:
+        x = x * torch.tensor([15000.0, 10.0, *[1.0] * 14]) + torch.tensor(
+            [50000.0, 1990.0, *[0.0] * 14]
+        )
+    return setting(mlp(16, 64, 64, 4), x, y, CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "sigmoid units fed with 0 to 255",
+    "the inputs, not the weights, saturate the first layer",
+    "inputs-out-of-scale",
+    "worse",
+)
+def _(mended):
+    x, y = points()
+    x = x if mended else 127 + 50 * x
+    return setting(mlp(16, 64, 4, bend=nn.Sigmoid), x, y, CROSS_ENTROPY, adam=1e-2)
+
+
+@case(
+    "inputs of 1e-5",
+    "lengths in metres of what is micrometres large, or pixels divided by 255 twice",
+    {"inputs-out-of-scale"},
+    "worse",
+)
+def _(mended):
+    x, y = points()
+    return setting(mlp(16, 64, 4), x * (1 if mended else 1e-5), y, CROSS_ENTROPY, sgd=0.1)
+
+
+@case(
+    "pictures of zeros",
+    "integer division by 255 before the conversion to float: nothing can be told apart",
+    {"inputs-out-of-scale", "collapse", "constant-units", "blocked-gradient"},
+    "worse",
+)
+def _(mended):
+    x, y = points()
+    return setting(mlp(16, 64, 4), x if mended else 0 * x, y, CROSS_ENTROPY, adam=1e-2)
+
+
+@case(
+    "a constant column, standardized",
+    "(x − mean) / std of a column without variance is nan",
+    "not-finite",
+    "not finite",
+)
+def _():
+    x, y = points()
+    x[:, 3] = 7
+    return setting(mlp(16, 32, 4), (x - x.mean(0)) / x.std(0), y, CROSS_ENTROPY, adam=1e-3)
+
+
+@case("a target of nan", "missing values in the table of targets", "not-finite", "not finite")
+def _():
+    x, y = curve()
+    y[5] = math.nan
+    return setting(mlp(8, 32, 1), x, y, MSE, adam=1e-3)
+
+
+@case(
+    "token ids beyond the vocabulary",
+    "a tokenizer with added tokens, an embedding of the old size: index out of range",
+    {"forward-raises"},
+    "raises",
+)
+def _():
+    x, y = tokens(vocabulary=40)
+    x[0, 0] = 39
+    return setting(GPT(), x, y.clamp(max=31), next_token, adam=1e-3)
+
+
+@case(
+    "a linear layer of the wrong width",
+    "after a change of the pictures' size: mat1 and mat2 shapes cannot be multiplied",
+    {"forward-raises", "shape-mismatch"},
+    "raises",
+)
+def _():
+    body = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(400, 4)
+    return setting(nn.Sequential(*body), *pictures(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "float64 inputs",
+    "arrays from NumPy: mat1 and mat2 must have the same dtype",
+    {"forward-raises"},
+    "raises",
+)
+def _():
+    x, y = points()
+    return setting(mlp(16, 32, 4), x.double(), y, CROSS_ENTROPY, adam=1e-3)
+
+
+# ---------------------------------------------------------------- Not finite
+
+
+@case(
+    "a logarithm of 0",
+    "cross-entropy by hand, −log of a softmax that has run to 0",
+    {"not-finite", "first-loss-high"},
+    "not finite",
+)
+def _():
+    def loss(p, y):
+        return -torch.log(p[torch.arange(64), y]).mean()
+
+    model = nn.Sequential(*scaled(mlp(16, 32, 4), 2000), nn.Softmax(1))
+    return setting(model, *points(), loss, adam=1e-3)
+
+
+@case(
+    "the slope of a root at 0",
+    "distances of a contrastive loss: sqrt of exactly 0 has an infinite slope, the gradient is nan",
+    "not-finite",
+    "not finite",
+)
+def _():
+    def loss(z, y):
+        return ((z[:, None] - z[None]) ** 2).sum(-1).sqrt()[y[:, None] == y[None]].mean()
+
+    return setting(mlp(16, 32, 8), *points(), loss, adam=1e-3)
+
+
+@case(
+    "no label at all",
+    "threads on Hugging Face's models: all labels are −100, the loss is 0 / 0",
+    "not-finite",
+    "not finite",
+)
+def _():
+    x, y = tokens()
+    return setting(GPT(), x, torch.full_like(y, -100), next_token, adam=1e-3)
+
+
+class Masked(nn.Module):
+    """Attention with a mask by hand."""
+
+    def __init__(self, mask):
+        super().__init__()
+        self.enter, self.out, self.mask = nn.Embedding(32, 32), nn.Linear(32, 32), mask
+        self.qkv = nn.Linear(32, 96)
+
+    def forward(self, x):
+        x = self.enter(x)
+        q, k, v = self.qkv(x).chunk(3, -1)
+        return self.out(x + (q @ k.mT / 32**0.5 + self.mask).softmax(-1) @ v)
+
+
+@case(
+    "an attention mask without a key",
+    "triu(diagonal=0) masks the diagonal too: the first position attends to nothing, softmax gives nan",
+    "not-finite",
+    "not finite",
+)
+def _():
+    mask = torch.zeros(12, 12).masked_fill(torch.ones(12, 12).triu() > 0, -math.inf)
+    return setting(Masked(mask), *tokens(), next_token, adam=1e-3)
+
+
+@case(
+    "a half-precision overflow",
+    "sums of squares above 65,504 in float16",
+    {"not-finite"},
+    "not finite",
+)
+def _():
+    def root_mean_square(x):
+        squares = (100 * x).half().square().sum(1, keepdim=True)
+        return x * squares.float() / 1e4
+
+    model = nn.Sequential(nn.Linear(16, 64), Apply(root_mean_square), nn.Linear(64, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "a parameter of nan",
+    "a checkpoint that was saved after training had diverged",
+    "not-finite",
+    "not finite",
+)
+def _():
+    model = mlp(16, 32, 4)
+    with torch.no_grad():
+        model[2].weight[1, 2] = math.nan
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+# ---------------------------------------------------------------- Gradients that do not arrive
+
+
+@case(
+    "gradients are off in the process",
+    "cases.md 8: torch.set_grad_enabled(False) left behind by an evaluation; backward raises",
+    "gradients-off",
+    "raises",
+    gradients=False,
+)
+def _():
+    return setting(mlp(16, 32, 4), *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "an encoder detached by NumPy",
+    "x.detach().numpy() between two parts: the first part never learns",
+    "missing-gradient",
+    "unmoved",
+)
+def _():
+    through = Apply(lambda x: torch.from_numpy(x.detach().numpy().copy()))
+    model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), through, nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+class WithoutGradient(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = mlp(16, 32, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        with torch.no_grad():
+            x = self.body(x)
+        return self.head(x)
+
+
+@case(
+    "an encoder under no_grad",
+    "left in forward after feature extraction, while its parameters ask for gradients",
+    "missing-gradient",
+    "unmoved",
+)
+def _():
+    return setting(WithoutGradient(), *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "argmax in the loss",
+    "a loss of accuracy: element 0 of tensors does not require grad",
+    {"missing-gradient", "backward-raises"},
+    "raises",
+)
+def _():
+    def loss(output, y):
+        return MSE(output.argmax(1).float(), y.float())
+
+    return setting(mlp(16, 32, 4), *points(), loss, adam=1e-3)
+
+
+@case(
+    "a loss made anew from a number",
+    "torch.tensor(loss.item(), requires_grad=True): backward runs, and no parameter gets a gradient",
+    "missing-gradient",
+    "unmoved",
+)
+def _():
+    def loss(output, y):
+        return torch.tensor(F.cross_entropy(output, y).item(), requires_grad=True)
+
+    return setting(mlp(16, 32, 4), *points(), loss, adam=1e-3)
+
+
+@case(
+    "all frozen, the new head too",
+    "requires_grad = False in a loop after the head was replaced",
+    "missing-gradient",
+    "raises",
+)
+def _():
+    model = mlp(16, 32, 4).requires_grad_(False)
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+class Forgotten(nn.Module):
+    """Its second layer is forgotten: fc3(fc1(x))."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2, self.fc3 = nn.Linear(16, 32), nn.Linear(32, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        return self.fc3(torch.relu(self.fc1(x)))
+
+
+@case(
+    "a layer that forward forgets",
+    "DistributedDataParallel's error: parameters that were not used in producing loss",
+    "missing-gradient",
+    "unmoved",
+)
+def _():
+    return setting(Forgotten(), *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "a sign as nonlinearity",
+    "binary networks without a straight-through estimator: its slope is 0 everywhere",
+    "blocked-gradient",
+    "unmoved",
+)
+def _():
+    model = nn.Sequential(nn.Linear(16, 32), Apply(torch.sign), nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "outputs clamped away",
+    "clamp(0, 1) on outputs that start near 3: no gradient",
+    {"blocked-gradient", "constant-units", "output-range", "collapse"},
+    "unmoved",
+)
+def _():
+    x, y = curve()
+    model = nn.Sequential(*mlp(8, 32, 1), Apply(lambda x: x.clamp(0, 1)))
+    nn.init.constant_(model[2].bias, 3)
+    return setting(model, x, torch.sigmoid(y), MSE, adam=1e-3)
+
+
+@case(
+    "a branch times 0",
+    "x + 0 * branch(x), left from a debugging session",
+    "blocked-gradient",
+    "unmoved",
+)
+def _():
+    class Off(Add):
+        def forward(self, x):
+            return x + 0 * self.branch(x)
+
+    model = nn.Sequential(nn.Linear(16, 32), Off(*mlp(32, 32, 32)), nn.ReLU(), nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "dropout of everything",
+    "nn.Dropout(p) with p meant as the share to keep, 1.0",
+    {"blocked-gradient", "constant-units", "collapse"},
+    "unmoved",
+)
+def _():
+    model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Dropout(1.0), nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "LayerNorm over one feature",
+    "LayerNorm(1) on the last output: x − mean is 0, whatever x is",
+    {"blocked-gradient", "constant-units", "collapse"},
+    "unmoved",
+)
+def _():
+    model = nn.Sequential(*mlp(8, 32, 1), nn.LayerNorm(1))
+    return setting(model, *curve(), MSE, sgd=0.1)
+
+
+@case(
+    "GroupNorm with a group a unit",
+    "GroupNorm(32, 32) behind a linear layer: each group is one number, and becomes 0",
+    {"blocked-gradient", "constant-units", "collapse"},
+    "worse",
+)
+def _(mended):
+    norm = nn.GroupNorm(1 if mended else 32, 32)
+    model = nn.Sequential(nn.Linear(16, 32), norm, nn.ReLU(), nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, sgd=0.02)
+
+
+class Remembering(nn.Module):
+    """A recurrent network that keeps its state, with its graph, for the next batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.memory, self.out, self.state = nn.GRU(4, 16, batch_first=True), nn.Linear(16, 2), None
+
+    def forward(self, x):
+        y, self.state = self.memory(x, self.state)
+        return self.out(y[:, -1])
+
+
+@case(
+    "a hidden state that is not detached",
+    "trying to backward through the graph a second time, from the second batch on",
+    "backward-raises",
+    "raises",
+)
+def _():
+    model, (x, y) = Remembering(), waves()
+    F.cross_entropy(model(x), y).backward()
+    return setting(model, x, y, CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "a change in place",
+    "one of the variables needed for gradient computation has been modified by an inplace operation",
+    "backward-raises",
+    "raises",
+)
+def _():
+    def add(x):
+        y = torch.sigmoid(x)
+        y += 1
+        return y
+
+    model = nn.Sequential(nn.Linear(16, 32), Apply(add), nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+class BothWays(nn.Module):
+    """An LSTM in both directions, of which the last outputs are read."""
+
+    def __init__(self):
+        super().__init__()
+        self.memory = nn.LSTM(4, 16, batch_first=True, bidirectional=True)
+        self.out = nn.Linear(32, 2)
+
+    def forward(self, x):
+        return self.out(self.memory(x)[0][:, -1])
+
+
+@case(
+    "the last output of an LSTM in both directions",
+    "output[:, -1]: backwards it has seen one step, so the weights of its memory get no gradient",
+    {"blocked-gradient", "missing-gradient"},
+    "unmoved",
+)
+def _():
+    return setting(BothWays(), *waves(), CROSS_ENTROPY, adam=3e-3)
+
+
+# ---------------------------------------------------------------- Units and layers at the start
+
+
+@case(
+    "weights all zero",
+    "only the last bias learns, for ever",
+    {"blocked-gradient", "constant-units", "units-alike", "layers-start-alike", "collapse"},
+    "unmoved",
+)
+def _():
+    model = initialized(mlp(16, 32, 32, 4), nn.init.zeros_)
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "weights all 0.1",
+    "the units of a layer start and stay alike: as one unit",
+    {"units-alike", "layers-start-alike", "collapse"},
+    "worse",
+)
+def _(mended):
+    model = mlp(16, 32, 32, 4, bend=nn.Tanh)
+    if not mended:
+        initialized(model, lambda w: nn.init.constant_(w, 0.1))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-2)
+
+
+@case(
+    "dead ReLUs",
+    "biases of −10 after a step that was too large",
+    {"dead-units", "blocked-gradient"},
+    "unmoved",
+)
+def _():
+    model = mlp(16, 32, 32, 4)
+    nn.init.constant_(model[0].bias, -10)
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "dead ReLUs of a convolution",
+    "half of the channels with a bias of −8",
+    {"dead-units", "blocked-gradient"},
+    "unmoved",
+)
+def _():
+    first = nn.Conv2d(3, 16, 3)
+    with torch.no_grad():
+        first.bias[:8] = -8
+    model = classifier(first, nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), size=16)
+    return setting(model, *pictures(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "a dead last ReLU",
+    "ReLU at the output, its bias far below 0: no gradient at all",
+    {"dead-units", "blocked-gradient", "output-range"},
+    "unmoved",
+)
+def _():
+    x, y = curve()
+    model = nn.Sequential(*mlp(8, 32, 1), nn.ReLU())
+    nn.init.constant_(model[2].bias, -5)
+    return setting(model, x, y.abs(), MSE, adam=1e-3)
+
+
+@case(
+    "ReLUs killed by the rate",
+    "lr 2: after a few steps most units of two layers are dead, and the loss stands",
+    {"dead-units", "blocked-gradient", "update-too-large"},
+    "unmoved",
+    after=20,
+)
+def _():
+    x, y = points()
+    return setting(mlp(16, 32, 32, 32, 4), x, y, CROSS_ENTROPY, sgd=2)
+
+
+@case("weights of std 1, tanh", "torch.randn without a scale", {"saturated"}, "worse")
+def _(mended):
+    model = mlp(16, *[64] * 8, 1, bend=nn.Tanh)
+    initialized(model[:-1], nn.init.orthogonal_ if mended else nn.init.normal_)
+    return setting(model, *curve(size=16), MSE, sgd=0.05)
+
+
+@case(
+    "weights of std 1, ReLU",
+    "torch.randn without a scale: each layer is 5 times larger than the last",
+    {"signal-grows", "gradients-explode"},
+    "starts worse",
+)
+def _(mended):
+    model = mlp(64, *[64] * 6, 4)
+    if not mended:
+        initialized(model, nn.init.normal_)
+    return setting(model, *points(size=64), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "an exploding ReLU net of 16 layers",
+    "cases.md: blamed on a bias; std 2 times He's",
+    {"signal-grows", "gradients-explode"},
+    "starts worse",
+)
+def _(mended):
+    def draw(weight):
+        nn.init.normal_(weight, std=(2 if not mended else 1) * (2 / weight.shape[1]) ** 0.5)
+
+    model = initialized(mlp(16, *[64] * 15, 4), draw)
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "a residual net without norms",
+    "each block triples the variance: a std of 60,000 after 20",
+    {"signal-grows", "gradients-explode"},
+    "starts worse",
+)
+def _(mended):
+    blocks = [Add(*mlp(32, 32, 32)) for _ in range(20)]
+    for block in blocks:
+        initialized(block, nn.init.kaiming_normal_)
+        if mended:
+            nn.init.zeros_(block.branch[-1].weight)
+    model = nn.Sequential(nn.Linear(16, 32), *blocks, nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+def collapsing():
+    """Deep networks in which the signal over the examples is lost."""
+
+    def tanh(draw):
+        return lambda: initialized(mlp(16, *[64] * 10, 4, bend=nn.Tanh), draw)
+
+    nets = (
+        (
+            "weights of std 0.01, 10 tanh layers",
+            "Glorot and Bengio 2010: each layer is a tenth of the last",
+            {"signal-fades", "gradients-vanish", "collapse"},
+            tanh(lambda w: nn.init.normal_(w, std=0.01)),
+        ),
+        (
+            "8 sigmoid layers",
+            "Hochreiter 1991: each layer takes a factor of 4 or more from the gradient",
+            {"gradients-vanish", "signal-fades", "collapse"},
+            lambda: mlp(16, *[64] * 8, 4, bend=nn.Sigmoid),
+        ),
+        (
+            "20 ReLU layers, torch's initialization",
+            "nn.Linear's weights are a factor of 2.4 too small for ReLU",
+            {"collapse", "signal-fades", "gradients-vanish"},
+            lambda: mlp(16, *[64] * 20, 4),
+        ),
+        (
+            "30 ReLU layers, He",
+            "cases.md: all examples come out alike, cosine 0.95",
+            {"collapse"},
+            lambda: initialized(mlp(16, *[64] * 30, 4), nn.init.kaiming_normal_),
+        ),
+        (
+            "50 ReLU layers, He",
+            "cases.md: all examples come out alike",
+            {"collapse"},
+            lambda: initialized(mlp(16, *[64] * 50, 4), nn.init.kaiming_normal_),
+        ),
+    )
+    for name, source, causes, build in nets:
+
+        @case(name, source, causes, "worse")
+        def _(mended, build=build):
+            model = build()
+            if mended:
+                depth = sum(isinstance(m, nn.Linear) for m in model) - 1
+                net = mlp(16, *[64] * depth, 4, bend=nn.Tanh)
+                model = initialized(net, nn.init.orthogonal_)
+            return setting(model, *points(), CROSS_ENTROPY, sgd=0.02)
+
+
+collapsing()
+
+
+@case(
+    "12 attentions without skips",
+    "Dong et al. 2021: pure attention loses rank doubly exponentially with depth",
+    {"collapse", "signal-fades", "gradients-vanish"},
+    "worse",
+)
+def _(mended):
+    layers = [Attention(32, causal=False) for _ in range(12)]
+    if mended:
+        layers = [Add(nn.LayerNorm(32), layer) for layer in layers]
+    model = nn.Sequential(nn.Embedding(32, 32), *layers, nn.Linear(32, 32))
+    x, _ = tokens(count=8)
+    return setting(model, x, x, next_token, adam=1e-3)
+
+
+class Unscaled(nn.Module):
+    """Attention by hand, without 1 / sqrt(size) in its scores."""
+
+    def __init__(self, size, scale=1.0):
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(size, size, bias=False) for _ in range(3))
+        self.softmax, self.scale = nn.Softmax(-1), scale
+        initialized(self, lambda w: nn.init.normal_(w, std=size**-0.5))
+
+    def forward(self, x):
+        return self.softmax(self.scale * self.q(x) @ self.k(x).mT) @ self.v(x)
+
+
+@case(
+    "attention without its scale",
+    "Vaswani et al. 2017, 3.2.1: scores of std 16, a softmax that is 0 or 1",
+    {"saturated"},
+    "wrong",
+)
+def _():
+    layers = [Add(nn.LayerNorm(256), Unscaled(256)) for _ in range(2)]
+    model = nn.Sequential(nn.Embedding(32, 256), *layers, nn.LayerNorm(256), nn.Linear(256, 32))
+    return setting(model, *tokens(count=8), next_token, adam=1e-4)
+
+
+class Recurrent(nn.Module):
+    """A ReLU or tanh recurrent network as a loop over a cell."""
+
+    def __init__(self, gain, nonlinearity="relu"):
+        super().__init__()
+        self.cell, self.out = nn.RNNCell(4, 32, nonlinearity=nonlinearity), nn.Linear(32, 2)
+        nn.init.orthogonal_(self.cell.weight_hh, gain)
+
+    def forward(self, x):
+        state = torch.zeros(len(x), 32)
+        for now in x.unbind(1):
+            state = self.cell(now, state)
+        return self.out(state)
+
+
+@case(
+    "an exploding recurrent network",
+    "Pascanu et al. 2013: 30 steps, each a factor of 1.5",
+    {"signal-grows", "gradients-explode"},
+    "worse",
+)
+def _(mended):
+    model = Recurrent(1.2 if mended else 2.2)
+    return setting(model, *waves(length=30), CROSS_ENTROPY, adam=1e-3)
+
+
+class Encoder(nn.Module):
+    """torch's encoder, whose layers are copies of one."""
+
+    def __init__(self, layers=4, batch_first=True):
+        super().__init__()
+        self.enter, self.out = nn.Linear(4, 32), nn.Linear(32, 2)
+        layer = nn.TransformerEncoderLayer(32, 2, 64, 0.0, batch_first=batch_first)
+        self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+    def forward(self, x):
+        return self.out(self.encoder(self.enter(x)).mean(1))
+
+
+@case(
+    "a Transformer whose layers start alike",
+    "torch's documentation of TransformerEncoder: copies of one layer; initialize them yourself",
+    "layers-start-alike",
+    "wrong",
+)
+def _():
+    return setting(Encoder(), *waves(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "blocks by deepcopy",
+    "a list of deepcopy(block): all start alike",
+    "layers-start-alike",
+    "wrong",
+)
+def _():
+    block = Add(nn.LayerNorm(32), *mlp(32, 64, 32))
+    blocks = [copy.deepcopy(block) for _ in range(4)]
+    model = nn.Sequential(nn.Linear(16, 32), *blocks, nn.LayerNorm(32), nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "one block six times",
+    "ModuleList([block] * 6): six names, one block; a sixth of the parameters",
+    {"layers-shared", "layers-start-alike"},
+    "wrong",
+)
+def _():
+    blocks = nn.ModuleList([Add(nn.LayerNorm(32), *mlp(32, 64, 32))] * 6)
+    model = nn.Sequential(nn.Linear(16, 32), *blocks, nn.LayerNorm(32), nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+# ---------------------------------------------------------------- Unknown to the model or the optimizer
+
+
+class Listed(nn.Module):
+    """Layers in a Python list."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(16, 32), nn.BatchNorm1d(32), nn.ReLU()]
+        self.out = nn.Linear(32, 4)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.out(x)
+
+
+@case(
+    "layers in a Python list",
+    "cases.md 3: parameters(), eval() and to() do not know them",
+    "unregistered",
+    "unmoved",
+)
+def _():
+    model = Listed()
+    built = setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+    return built | {"meant": [model.layers[0].weight]}
+
+
+class ByName(nn.Module):
+    """Heads in a Python dict."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.heads = mlp(16, 32, 32), {"class": nn.Linear(32, 4)}
+
+    def forward(self, x):
+        return self.heads["class"](torch.relu(self.body(x)))
+
+
+@case(
+    "a head in a dict",
+    "multi-task networks: a dict in place of a ModuleDict",
+    "unregistered",
+    "unmoved",
+)
+def _():
+    model = ByName()
+    built = setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+    return built | {"meant": [model.heads["class"].weight]}
+
+
+class BareTensor(nn.Module):
+    """A weight that is no nn.Parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = (torch.randn(16, 32) / 4).requires_grad_()
+        self.out = nn.Linear(32, 4)
+
+    def forward(self, x):
+        return self.out(torch.relu(x @ self.weight))
+
+
+@case(
+    "a tensor that is no Parameter",
+    "torch.randn(..., requires_grad=True) in __init__: the optimizer does not get it",
+    "unregistered",
+    "unmoved",
+)
+def _():
+    model = BareTensor()
+    built = setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+    return built | {"meant": [model.weight]}
+
+
+class Fresh(nn.Module):
+    """A layer that is made anew in each pass."""
+
+    def __init__(self, mended):
+        super().__init__()
+        self.enter, self.out = nn.Linear(16, 32), nn.Linear(32, 4)
+        self.middle = nn.Linear(32, 32) if mended else None
+
+    def forward(self, x):
+        middle = self.middle or nn.Linear(32, 32)
+        return self.out(torch.relu(middle(torch.relu(self.enter(x)))))
+
+
+@case(
+    "a layer made in forward",
+    "nn.Linear(...) within forward: new random weights in each pass",
+    "unregistered",
+    "worse",
+)
+def _(mended):
+    return setting(Fresh(mended), *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case(
+    "a head replaced behind the optimizer",
+    "model.fc = nn.Linear(...) after the optimizer was made: the new head never learns",
+    "not-in-optimizer",
+    "unmoved",
+)
+def _():
+    model = mlp(16, 32, 10)
+    built = setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+    model[2] = nn.Linear(32, 4)
+    return built
+
+
+@case(
+    "an optimizer of the head alone",
+    "the body was to be trained too, and asks for gradients",
+    "not-in-optimizer",
+    "unmoved",
+)
+def _():
+    model = mlp(16, 32, 32, 4)
+    built = setting(model, *points(), CROSS_ENTROPY)
+    return built | {"optimizer": torch.optim.SGD(model[-1].parameters(), 0.1)}
+
+
+@case(
+    "an optimizer of another network",
+    "the network was built anew after the optimizer, as in a cell that is run twice",
+    "not-in-optimizer",
+    "unmoved",
+)
+def _():
+    built = setting(mlp(16, 32, 4), *points(), CROSS_ENTROPY, adam=1e-3)
+    return built | {"model": mlp(16, 32, 4)}
+
+
+# ---------------------------------------------------------------- BatchNorm, modes
+
+
+@case(
+    "BatchNorm in eval mode after one batch",
+    "cases.md 2: its running variance is still 90 % of 1, and pictures of std 0.3 come out too small",
+    "statistics-unfit",
+    "modes differ",
+)
+def _():
+    x, y = pictures()
+    model = classifier(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), size=8)
+    with torch.no_grad():
+        model(0.3 * x)
+    return setting(model.eval(), 0.3 * x, y, CROSS_ENTROPY)
+
+
+def with_batchnorm(momentum=0.1):
+    norm = nn.BatchNorm1d(32, momentum=momentum)
+    return nn.Sequential(nn.Linear(16, 32, bias=False), norm, nn.ReLU(), nn.Linear(32, 4))
+
+
+@case(
+    "running means that are far off",
+    "cases.md 2: the std is right, the mean is 6 off, and the output layer gets the blame",
+    "statistics-unfit",
+    "modes differ",
+)
+def _():
+    (x, y), model = points(), with_batchnorm()
+    for _ in range(100):
+        model(x)
+    model[1].running_mean -= 6 * model[1].running_var.sqrt()
+    return setting(model.eval(), x, y, CROSS_ENTROPY)
+
+
+@case(
+    "a momentum of 0.001",
+    "TensorFlow's 0.999 taken for torch's momentum turned round: after 20 batches 98 % are still 0 and 1",
+    "statistics-unfit",
+    "modes differ",
+)
+def _():
+    (x, y), model = points(), with_batchnorm(0.001)
+    x = 4 * x + 2
+    for _ in range(20):
+        model(x)
+    return setting(model.eval(), x, y, CROSS_ENTROPY)
+
+
+@case(
+    "a checkpoint without buffers",
+    "only parameters() were saved: running statistics are 0 and 1",
+    "statistics-unfit",
+    "modes differ",
+)
+def _():
+    x, y = pictures()
+    layers, before = [], 3
+    for size in (16, 16, 16):
+        layers += [
+            nn.Conv2d(before, size, 3, padding=1, bias=False),
+            nn.BatchNorm2d(size),
+            nn.ReLU(),
+        ]
+        before = size
+    return setting(classifier(*layers, size=16).eval(), x, y, CROSS_ENTROPY)
+
+
+@case(
+    "one BatchNorm at two depths",
+    "cases.md 4: its running statistics mix two places, and eval mode differs from training",
+    "shared-batchnorm",
+    "modes differ",
+)
+def _():
+    norm, second = nn.BatchNorm1d(32), nn.Linear(32, 32, bias=False)
+    nn.init.normal_(second.weight, std=1)
+    first = nn.Linear(16, 32, bias=False)
+    model = nn.Sequential(first, norm, nn.ReLU(), second, norm, nn.ReLU(), nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, sgd=0.01)
+
+
+@case(
+    "a batch of two with BatchNorm",
+    "each unit is −1 or 1 for the two examples, whatever they are",
+    "batch-too-small",
+    "wrong",
+)
+def _():
+    x, y = points(count=2)
+    return setting(with_batchnorm(), x, y, CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "a batch of one with BatchNorm",
+    "the last batch of an epoch: expected more than 1 value per channel",
+    {"forward-raises", "batch-too-small"},
+    "raises",
+)
+def _():
+    x, y = points(count=1)
+    return setting(with_batchnorm(), x, y, CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "a bias before BatchNorm, bf16",
+    "cases.md 10: the mean takes it away; what is learned there is rounding noise",
+    "useless-bias",
+    "no effect",
+)
+def _():
+    model = nn.Sequential(nn.Linear(16, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 4))
+    x, y = points()
+    return setting(model.bfloat16(), x.bfloat16(), y, CROSS_ENTROPY, adam=1e-3)
+
+
+@case("a bias before BatchNorm", "the same in fp32", "useless-bias", "no effect")
+def _():
+    model = classifier(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), size=8)
+    return setting(model, *pictures(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "training in eval mode",
+    "cases.md 11: train() is missing after an evaluation; dropout does nothing, so it overfits",
+    "mode-hides",
+    "wrong",
+)
+def _():
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 4))
+    return setting(model.eval(), *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "F.dropout without training=self.training",
+    "eval mode does not switch it off: two passes differ",
+    {"mode-hides", "random-in-eval"},
+    "passes differ",
+)
+def _():
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), Apply(F.dropout), nn.Linear(64, 4))
+    return setting(model.eval(), *points(), CROSS_ENTROPY)
+
+
+# ---------------------------------------------------------------- Examples that mix
+
+
+@case(
+    "a Transformer without batch_first",
+    "torch's default is (time, batch, size): attention runs over the examples of the batch",
+    "examples-mix",
+    "mixes",
+)
+def _():
+    model = Encoder(2, batch_first=False)
+    for layer in model.encoder.layers:
+        initialized(layer, nn.init.xavier_uniform_)
+        nn.init.xavier_uniform_(layer.self_attn.in_proj_weight)
+    return setting(model, *waves(), CROSS_ENTROPY, adam=1e-3)
+
+
+class Sequences(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.memory, self.out = nn.LSTM(4, 16), nn.Linear(16, 2)
+
+    def forward(self, x):
+        return self.out(self.memory(x)[0][:, -1])
+
+
+@case(
+    "an LSTM without batch_first",
+    "an example's state comes from the example before it in the batch",
+    "examples-mix",
+    "mixes",
+)
+def _():
+    return setting(Sequences(), *waves(), CROSS_ENTROPY, adam=1e-2)
+
+
+@case(
+    "log-softmax over the batch",
+    "log_softmax(dim=0): examples compete, in place of classes",
+    {"examples-mix", "logits-for-probabilities"},
+    "mixes",
+)
+def _():
+    model = nn.Sequential(*mlp(16, 32, 4), nn.LogSoftmax(0))
+    return setting(model, *points(), nn.NLLLoss(), adam=1e-2)
+
+
+@case(
+    "normalized over the batch",
+    "F.normalize(x, dim=0): an answer depends on who else is in the batch",
+    "examples-mix",
+    "mixes",
+)
+def _():
+    norm = Apply(lambda x: 8 * F.normalize(x, dim=0))
+    model = nn.Sequential(nn.Linear(16, 32), norm, nn.ReLU(), nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-2)
+
+
+@case(
+    "view in place of transpose",
+    "(batch, time, size) viewed as (time, batch, size): sequences are cut and mixed",
+    "examples-mix",
+    "mixes",
+)
+def _():
+    def turn(x):
+        return x.reshape(x.shape[1], x.shape[0], x.shape[2])
+
+    model = nn.Sequential(Apply(turn), nn.GRU(4, 16), Apply(lambda y: y[0][-1]), nn.Linear(16, 2))
+    return setting(model, *waves(), CROSS_ENTROPY, adam=1e-2)
+
+
+# ---------------------------------------------------------------- Steps
+
+
+def rates():
+    """Optimizers with a rate or a decay that does not fit: each beside one that does."""
+
+    def sgd(rate, momentum=0.0, decay=0.0):
+        return {"sgd": rate, "momentum": momentum, "weight_decay": decay}
+
+    chosen = (
+        ("SGD at 100", "update-too-large", sgd(100), sgd(0.1)),
+        ("SGD at 1e-6", "update-too-small", sgd(1e-6), sgd(0.1)),
+        ("momentum 0.99 at 2", "update-too-large", sgd(2, 0.99), sgd(0.02, 0.9)),
+        ("a warm-up that starts at 0 and is never stepped", "update-too-small", sgd(0.0), sgd(0.1)),
+        ("a weight decay of 10", "update-too-large", sgd(0.1, 0, 10), sgd(0.1, 0, 1e-4)),
+        ("Adam at 1", "update-too-large", {"adam": 1.0}, {"adam": 3e-3}),
+        ("Adam at 1e-7", "update-too-small", {"adam": 1e-7}, {"adam": 3e-3}),
+        ("SGD at 1000, given alone", "update-too-large", {"lr": 1000}, {"lr": 0.1}),
+        ("momentum 0.9 at 1e-5", "update-too-small", sgd(1e-5, 0.9), sgd(0.02, 0.9)),
+    )
+    for name, cause, wrong, right in chosen:
+
+        @case(name, "a rate or a decay that does not fit", cause, "worse")
+        def _(mended, wrong=wrong, right=right):
+            options = right if mended else wrong
+            return setting(mlp(8, 64, 64, 4, bend=nn.Tanh), *curve(outputs=4), MSE, **options)
+
+
+rates()
+
+
+@case(
+    "a summed loss with a mean's rate",
+    "reduction='sum' over 512 examples at lr 0.1",
+    "update-too-large",
+    "worse",
+)
+def _(mended):
+    loss = nn.CrossEntropyLoss(reduction="sum")
+    x, y = points(count=512)
+    return setting(mlp(16, 32, 32, 4), x, y, loss, sgd=0.1 / (512 if mended else 1))
+
+
+@case(
+    "GPT with AdamW at 0.03",
+    "cases.md 12: the first step is 1.5 times the weights of std 0.02",
+    "update-too-large",
+    "wrong",
+)
+def _():
+    return setting(GPT(), *tokens(), next_token, adam=0.03)
+
+
+@case(
+    "GPT with AdamW at 0.3",
+    "an order more: the first step is 15 times the weights",
+    "update-too-large",
+    "worse",
+)
+def _(mended):
+    return setting(GPT(), *tokens(), next_token, adam=3e-3 if mended else 0.3)
+
+
+@case(
+    "a diverged regression",
+    "lr 3 for a squared loss: the weights grow without a bound, and are nan",
+    {"not-finite", "update-too-large"},
+    "worse",
+    after=20,
+)
+def _(mended):
+    return setting(mlp(8, 32, 32, 1), *curve(), MSE, sgd=0.05 if mended else 3)

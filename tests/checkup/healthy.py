@@ -1,0 +1,1217 @@
+"""Healthy designs, tiny: as they are published, with the rates that people use."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from cases import (
+    GPT,
+    Add,
+    Apply,
+    Attention,
+    adder,
+    curve,
+    initialized,
+    mlp,
+    next_token,
+    pictures,
+    points,
+    setting,
+    tokens,
+    waves,
+)
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+HEALTHY = []
+case = adder(HEALTHY)
+CROSS_ENTROPY = nn.CrossEntropyLoss()
+
+# ---------------------------------------------------------------- MLPs
+
+
+def bends():
+    """Nonlinearities, as torch initializes the layers around them."""
+    kinds = {
+        "tanh": nn.Tanh,
+        "ReLU": nn.ReLU,
+        "GELU": nn.GELU,
+        "SiLU": nn.SiLU,
+        "LeakyReLU": lambda: nn.LeakyReLU(0.1),
+        "ELU": nn.ELU,
+        "Mish": nn.Mish,
+        "Hardswish": nn.Hardswish,
+        "PReLU": nn.PReLU,
+        "Softplus": nn.Softplus,
+        "ReLU squared": lambda: Apply(lambda x: x.relu().square()),
+    }
+    for name, bend in kinds.items():
+
+        @case(f"MLP with {name}", "two hidden layers, torch's initialization")
+        def _(bend=bend):
+            return setting(mlp(16, 64, 64, 4, bend=bend), *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+bends()
+
+
+@case("He MLP of 6 layers", "He et al. 2015")
+def _():
+    model = initialized(mlp(16, *[64] * 6, 4), nn.init.kaiming_normal_)
+    nn.init.normal_(model[-1].weight, std=0.01)
+    return setting(model, *points(), CROSS_ENTROPY, lr=0.05)
+
+
+@case("Xavier tanh MLP of 6 layers", "Glorot and Bengio 2010, gain 5/3")
+def _():
+    def draw(weight):
+        nn.init.xavier_normal_(weight, 5 / 3)
+
+    model = initialized(mlp(16, *[64] * 6, 4, bend=nn.Tanh), draw)
+    nn.init.normal_(model[-1].weight, std=0.01)
+    return setting(model, *points(), CROSS_ENTROPY, lr=0.05)
+
+
+def deep_tanh():
+    for gain in (1.0, 1.1):
+
+        @case(
+            f"32 tanh layers, gain {gain}",
+            "cases.md: fades to 0.2, and learns best; orthogonal, Saxe et al. 2014",
+        )
+        def _(gain=gain):
+            def draw(weight):
+                nn.init.orthogonal_(weight, gain)
+
+            model = initialized(mlp(16, *[64] * 32, 4, bend=nn.Tanh), draw)
+            return setting(model, *points(), CROSS_ENTROPY, lr=0.02)
+
+
+deep_tanh()
+
+
+@case("self-normalizing MLP of 8 layers", "Klambauer et al. 2017: SELU, LeCun normal, AlphaDropout")
+def _():
+    def draw(weight):
+        nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
+
+    model = initialized(mlp(16, *[64] * 8, 4, bend=nn.SELU), draw)
+    model.insert(len(model) - 1, nn.AlphaDropout(0.05))
+    return setting(model, *points(), CROSS_ENTROPY, lr=0.02)
+
+
+# ---------------------------------------------------------------- Convolutions
+
+
+class Residual(nn.Module):
+    """A block of ResNet; its last gamma may start at 0."""
+
+    def __init__(self, size, zero=True):
+        super().__init__()
+        self.a, self.norm_a = nn.Conv2d(size, size, 3, 1, 1, bias=False), nn.BatchNorm2d(size)
+        self.b, self.norm_b = nn.Conv2d(size, size, 3, 1, 1, bias=False), nn.BatchNorm2d(size)
+        if zero:
+            nn.init.zeros_(self.norm_b.weight)
+
+    def forward(self, x):
+        return F.relu(x + self.norm_b(self.b(F.relu(self.norm_a(self.a(x))))))
+
+
+def classified(*body, size):
+    return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(size, 4))
+
+
+def resnets():
+    for zero in (True, False):
+
+        @case(f"ResNet, last gamma {0 if zero else 1}", "He et al. 2016; Goyal et al. 2017")
+        def _(zero=zero):
+            stem = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()
+            down = nn.Conv2d(16, 32, 1, 2, bias=False), nn.BatchNorm2d(32)
+            blocks = Residual(16, zero), Residual(16, zero), *down, Residual(32, zero)
+            model = initialized(classified(*stem, *blocks, size=32), he_out, nn.Conv2d)
+            return setting(model, *pictures(side=8), CROSS_ENTROPY, sgd=0.05, momentum=0.9)
+
+
+def he_out(weight):
+    nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+
+
+resnets()
+
+
+@case("VGG-11 without BatchNorm", "torchvision: He, fan_out; last layers of std 0.01, dropout")
+def _():
+    layers, before = [], 3
+    for channels in (8, "M", 16, "M", 32, 32, "M", 64, 64, "M", 64, 64):
+        if channels == "M":
+            layers.append(nn.MaxPool2d(2))
+        else:
+            layers += [nn.Conv2d(before, channels, 3, padding=1), nn.ReLU(inplace=True)]
+            before = channels
+    model = initialized(nn.Sequential(*layers), he_out)
+    head = nn.Linear(64 * 4, 128), nn.ReLU(), nn.Dropout(), nn.Linear(128, 4)
+    head = initialized(nn.Sequential(*head), lambda w: nn.init.normal_(w, 0, 0.01), nn.Linear)
+    x, y = pictures(side=32)
+    return setting(nn.Sequential(*model, nn.Flatten(), *head), x, y, CROSS_ENTROPY, adam=1e-3)
+
+
+class ConvNeXt(nn.Module):
+    """A block of ConvNeXt: depthwise, LayerNorm, two pointwise layers, LayerScale."""
+
+    def __init__(self, size, scale=1e-6):
+        super().__init__()
+        self.depthwise = nn.Conv2d(size, size, 7, padding=3, groups=size)
+        self.norm, self.mix = nn.LayerNorm(size), mlp(size, 4 * size, size, bend=nn.GELU)
+        self.scale = nn.Parameter(torch.full((size,), scale))
+
+    def forward(self, x):
+        y = self.scale * self.mix(self.norm(self.depthwise(x).movedim(1, -1)))
+        return x + y.movedim(-1, 1)
+
+
+@case("ConvNeXt, LayerScale 1e-6", "Liu et al. 2022")
+def _():
+    body = nn.Conv2d(3, 16, 4, 4), nn.GroupNorm(1, 16), ConvNeXt(16), ConvNeXt(16), ConvNeXt(16)
+    model = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(16))
+    model.append(nn.Linear(16, 4))
+    model = initialized(model, lambda w: nn.init.trunc_normal_(w, std=0.02))
+    return setting(model, *pictures(), CROSS_ENTROPY, adam=4e-3)
+
+
+# ---------------------------------------------------------------- Transformers
+
+
+def gpts():
+    options = {
+        "GPT": {},
+        "GPT, zero output projections": {"zero_projections": True},
+        "GPT, zero head": {"zero_head": True},
+        "GPT, tied embeddings": {"tied": True},
+        "GPT, dropout": {"dropout": 0.1},
+    }
+    for name, chosen in options.items():
+
+        @case(name, "Radford et al. 2019, nanoGPT: weights of std 0.02, AdamW")
+        def _(chosen=chosen):
+            x, y = tokens()
+            return setting(GPT(**chosen), x, y, next_token, adam=1e-3)
+
+
+gpts()
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x):
+        return self.weight * x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt()
+
+
+class SwiGLU(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.gate, self.up = nn.Linear(size, 2 * size, False), nn.Linear(size, 2 * size, False)
+        self.down = nn.Linear(2 * size, size, False)
+
+    def forward(self, x):
+        return self.down(F.silu(self.gate(x)) * self.up(x))
+
+
+@case("Llama", "Touvron et al. 2023: RMSNorm, SwiGLU, no biases")
+def _():
+    blocks = []
+    for _ in range(2):
+        blocks += [Add(RMSNorm(32), Attention(32)), Add(RMSNorm(32), SwiGLU(32))]
+    model = nn.Sequential(nn.Embedding(32, 32), *blocks, RMSNorm(32), nn.Linear(32, 32, False))
+    model = initialized(model, small, (nn.Linear, nn.Embedding))
+    return setting(model, *tokens(), next_token, adam=3e-3, betas=(0.9, 0.95))
+
+
+def small(weight):
+    nn.init.normal_(weight, std=0.02)
+
+
+@case("labels with -100", "BERT: 15 % of the positions have a label")
+def _():
+    x, y = tokens()
+    y[torch.rand(y.shape) < 0.85] = -100
+    return setting(GPT(layers=2), x, y, next_token, adam=1e-3)
+
+
+class Output:
+    """As Hugging Face's models return it."""
+
+    def __init__(self, loss, logits):
+        self.loss, self.logits = loss, logits
+
+
+class HuggingFace(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.transformer = GPT(layers=2)
+
+    def forward(self, input_ids, labels=None):
+        logits = self.transformer(input_ids)
+        return Output(shifted(logits, labels), logits)
+
+
+def shifted(output, targets):
+    return next_token(output[:, :-1], targets[:, 1:])
+
+
+@case("input_ids and labels", "cases.md 14: a dict of inputs, an object with .loss and .logits")
+def _():
+    x, _ = tokens()
+    return setting(HuggingFace(), {"input_ids": x, "labels": x}, None, None, adam=1e-3)
+
+
+@case("shifted labels", "the labels are the inputs; the loss shifts them")
+def _():
+    x, _ = tokens()
+    return setting(GPT(layers=2), x, x, shifted, adam=1e-3)
+
+
+class Encoder(nn.Module):
+    """torch's encoder over (batch, time, size), each layer drawn anew."""
+
+    def __init__(self, layers=3, norm_first=True):
+        super().__init__()
+        self.enter, self.out = nn.Linear(4, 32), nn.Linear(32, 2)
+        layer = nn.TransformerEncoderLayer(32, 2, 64, 0.1, batch_first=True, norm_first=norm_first)
+        self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        for weight in self.encoder.parameters():
+            if weight.ndim > 1:
+                nn.init.xavier_uniform_(weight)
+
+    def forward(self, x):
+        return self.out(self.encoder(self.enter(x)).mean(1))
+
+
+@case("a Transformer drawn anew, post-norm", "Vaswani et al. 2017; torch's layers, re-initialized")
+def _():
+    return setting(Encoder(norm_first=False), *waves(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case("a Transformer drawn anew, pre-norm", "Xiong et al. 2020")
+def _():
+    return setting(Encoder(), *waves(), CROSS_ENTROPY, adam=1e-3)
+
+
+class Padded(nn.Module):
+    """Attention that leaves padding out, pooled over what is left."""
+
+    def __init__(self):
+        super().__init__()
+        self.token, self.norm = nn.Embedding(32, 32, padding_idx=0), nn.LayerNorm(32)
+        self.attend, self.out = nn.MultiheadAttention(32, 2, batch_first=True), nn.Linear(32, 4)
+
+    def forward(self, text):
+        x, padding = self.token(text), text == 0
+        y = self.norm(x)
+        x = x + self.attend(y, y, y, key_padding_mask=padding, need_weights=False)[0]
+        return self.out((x * ~padding[..., None]).sum(1) / (~padding).sum(1, keepdim=True))
+
+
+@case("attention with a padding mask", "texts of several lengths, padding_idx")
+def _():
+    x = torch.randint(1, 32, (32, 12))
+    y = x[:, 0] % 4
+    x[torch.arange(12) >= torch.randint(2, 13, (32, 1))] = 0
+    return setting(Padded(), x, y, CROSS_ENTROPY, adam=3e-3)
+
+
+class ViT(nn.Module):
+    """Patches, a class token, positions; the head starts at 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 32, 4, 4)
+        self.first = nn.Parameter(torch.zeros(1, 1, 32))
+        self.position = nn.Parameter(0.02 * torch.randn(1, 17, 32))
+        self.blocks = nn.Sequential()
+        for _ in range(2):
+            self.blocks.append(Add(nn.LayerNorm(32), Attention(32, causal=False)))
+            self.blocks.append(Add(nn.LayerNorm(32), *mlp(32, 128, 32, bend=nn.GELU)))
+        self.norm, self.head = nn.LayerNorm(32), nn.Linear(32, 4)
+        nn.init.zeros_(self.head.weight)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).mT
+        x = torch.cat([self.first.expand(len(x), 1, 32), x], 1) + self.position
+        return self.head(self.norm(self.blocks(x))[:, 0])
+
+
+@case("ViT, zero class token, zero head", "Dosovitskiy et al. 2021")
+def _():
+    return setting(ViT(), *pictures(), CROSS_ENTROPY, adam=1e-3)
+
+
+class Mixer(nn.Module):
+    """A block of MLP-Mixer over (batch, patches, size)."""
+
+    def __init__(self, patches, size):
+        super().__init__()
+        self.norm_a, self.over_patches = nn.LayerNorm(size), mlp(patches, 32, patches, bend=nn.GELU)
+        self.norm_b, self.over_units = nn.LayerNorm(size), mlp(size, 64, size, bend=nn.GELU)
+
+    def forward(self, x):
+        x = x + self.over_patches(self.norm_a(x).mT).mT
+        return x + self.over_units(self.norm_b(x))
+
+
+@case("MLP-Mixer", "Tolstikhin et al. 2021")
+def _():
+    patches = nn.Conv2d(3, 32, 4, 4), nn.Flatten(2), Apply(lambda x: x.mT)
+    end = nn.LayerNorm(32), Apply(lambda x: x.mean(1)), nn.Linear(32, 4)
+    model = nn.Sequential(*patches, *[Mixer(16, 32) for _ in range(4)], *end)
+    return setting(model, *pictures(), CROSS_ENTROPY, adam=1e-3)
+
+
+class Crossed(nn.Module):
+    """An encoder, and a decoder that attends to it."""
+
+    def __init__(self):
+        super().__init__()
+        self.source, self.target = nn.Embedding(32, 32), nn.Embedding(32, 32)
+        self.encoder = Add(nn.LayerNorm(32), Attention(32, causal=False))
+        self.decoder = Add(nn.LayerNorm(32), Attention(32))
+        self.norm, self.cross = nn.LayerNorm(32), nn.MultiheadAttention(32, 2, batch_first=True)
+        self.out = nn.Linear(32, 32)
+
+    def forward(self, source, target):
+        memory, x = self.encoder(self.source(source)), self.decoder(self.target(target))
+        x = x + self.cross(self.norm(x), memory, memory, need_weights=False)[0]
+        return self.out(x)
+
+
+@case("an encoder and a decoder", "Vaswani et al. 2017; two inputs")
+def _():
+    x, y = tokens()
+    return setting(Crossed(), (x, x), y, next_token, adam=3e-3)
+
+
+class Low(nn.Module):
+    """LoRA: a frozen linear layer and a product of two narrow ones, the second 0."""
+
+    def __init__(self, layer, rank=4):
+        super().__init__()
+        self.layer = layer.requires_grad_(False)
+        self.A = nn.Parameter(torch.randn(rank, layer.in_features) / layer.in_features**0.5)
+        self.B = nn.Parameter(torch.zeros(layer.out_features, rank))
+
+    def forward(self, x):
+        return self.layer(x) + 2 * x @ self.A.T @ self.B.T
+
+
+@case("LoRA, B zero", "Hu et al. 2022")
+def _():
+    model = mlp(16, 64, 64, 4)
+    for k in (0, 2, 4):
+        model[k] = Low(model[k])
+    return setting(model, *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case("a frozen body and a new head", "transfer learning: linear probe")
+def _():
+    model = nn.Sequential(mlp(16, 64, 64).requires_grad_(False), nn.ReLU(), nn.Linear(64, 4))
+    x, y = points()
+    built = setting(model, x, y, CROSS_ENTROPY)
+    return built | {"optimizer": torch.optim.Adam(model[-1].parameters(), 1e-2)}
+
+
+@case("adapters that start at 0", "Houlsby et al. 2019: frozen blocks, trained bottlenecks")
+def _():
+    layers = [nn.Linear(16, 32).requires_grad_(False)]
+    for _ in range(2):
+        layers.append(Add(*mlp(32, 64, 32)).requires_grad_(False))
+        layers.append(Add(*mlp(32, 8, 32, bend=nn.GELU)))
+        nn.init.zeros_(layers[-1].branch[-1].weight)
+    model = nn.Sequential(*layers, nn.LayerNorm(32), nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+class Experts(nn.Module):
+    """A mixture of four, weighted by a router."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.router = nn.Linear(size, 4, bias=False)
+        self.experts = nn.ModuleList(mlp(size, 32, size) for _ in range(4))
+
+    def forward(self, x):
+        share = self.router(x).softmax(-1)
+        return x + sum(share[:, k, None] * one(x) for k, one in enumerate(self.experts))
+
+
+@case("a mixture of experts", "Shazeer et al. 2017, all experts at work")
+def _():
+    model = nn.Sequential(nn.Linear(16, 32), Experts(32), nn.LayerNorm(32), nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+# ---------------------------------------------------------------- More convolutions
+
+
+@case("MobileNet, depthwise", "Howard et al. 2017; ReLU6")
+def _():
+    layers, before = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU6()], 16
+    for size, stride in ((16, 1), (32, 2), (32, 1)):
+        layers += [nn.Conv2d(before, before, 3, stride, 1, groups=before, bias=False)]
+        layers += [nn.BatchNorm2d(before), nn.ReLU6(), nn.Conv2d(before, size, 1, bias=False)]
+        layers += [nn.BatchNorm2d(size), nn.ReLU6()]
+        before = size
+    return setting(classified(*layers, size=32), *pictures(side=8), CROSS_ENTROPY, adam=3e-3)
+
+
+class Squeeze(nn.Module):
+    """Squeeze and excitation: channels are weighted by a sigmoid."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.weigh = nn.Sequential(nn.Conv2d(size, 4, 1), nn.SiLU(), nn.Conv2d(4, size, 1))
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.weigh(x.mean((2, 3), keepdim=True)))
+
+
+@case("squeeze and excitation", "Tan and Le 2019: SiLU, BatchNorm")
+def _():
+    layers = [nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.SiLU()]
+    for _ in range(2):
+        layers.append(
+            Add(nn.Conv2d(16, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.SiLU(), Squeeze(16))
+        )
+    return setting(classified(*layers, size=16), *pictures(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case("a pre-activation ResNet with GroupNorm", "He et al. 2016b; Wu and He 2018")
+def _():
+    def branch():
+        first = nn.GroupNorm(4, 16), nn.ReLU(), nn.Conv2d(16, 16, 3, 1, 1)
+        return Add(*first, nn.GroupNorm(4, 16), nn.ReLU(), nn.Conv2d(16, 16, 3, 1, 1))
+
+    body = nn.Conv2d(3, 16, 3, 1, 1), branch(), branch(), nn.GroupNorm(4, 16), nn.ReLU()
+    return setting(
+        classified(*body, size=16), *pictures(side=8), CROSS_ENTROPY, sgd=0.05, momentum=0.9
+    )
+
+
+class Dense(nn.Module):
+    """A layer of DenseNet: its outputs are put beside its inputs."""
+
+    def __init__(self, size, growth=8):
+        super().__init__()
+        self.norm, self.layer = nn.BatchNorm2d(size), nn.Conv2d(size, growth, 3, 1, 1, bias=False)
+
+    def forward(self, x):
+        return torch.cat([x, self.layer(F.relu(self.norm(x)))], 1)
+
+
+@case("DenseNet", "Huang et al. 2017")
+def _():
+    body = nn.Conv2d(3, 16, 3, 1, 1, bias=False), *[Dense(16 + 8 * k) for k in range(4)]
+    model = classified(*body, nn.BatchNorm2d(48), nn.ReLU(), size=48)
+    return setting(model, *pictures(side=8), CROSS_ENTROPY, sgd=0.05, momentum=0.9)
+
+
+class UNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = self.double(3, 8), self.double(8, 16)
+        self.up, self.c = nn.ConvTranspose2d(16, 8, 2, 2), self.double(16, 8)
+        self.out = nn.Conv2d(8, 1, 1)
+
+    @staticmethod
+    def double(before, size):
+        first = nn.Conv2d(before, size, 3, 1, 1, bias=False), nn.BatchNorm2d(size), nn.ReLU()
+        return nn.Sequential(*first, nn.Conv2d(size, size, 3, 1, 1), nn.ReLU())
+
+    def forward(self, x):
+        a = self.a(x)
+        return self.out(self.c(torch.cat([a, self.up(self.b(F.max_pool2d(a, 2)))], 1)))
+
+
+@case("U-Net, masks", "Ronneberger et al. 2015; binary cross-entropy over all pixels")
+def _():
+    x, _ = pictures(count=8)
+    y = (x.mean(1, keepdim=True) > 0).float()
+    return setting(UNet(), x, y, nn.BCEWithLogitsLoss(), adam=3e-3)
+
+
+@case("a convolutional autoencoder", "sigmoid at the end, pictures from 0 to 1")
+def _():
+    down = nn.Conv2d(3, 8, 3, 2, 1), nn.GELU(), nn.Conv2d(8, 16, 3, 2, 1), nn.GELU()
+    up = nn.ConvTranspose2d(16, 8, 2, 2), nn.GELU(), nn.ConvTranspose2d(8, 3, 2, 2), nn.Sigmoid()
+    x = torch.sigmoid(pictures()[0])
+    return setting(nn.Sequential(*down, *up), x, x, nn.MSELoss(), adam=3e-3)
+
+
+@case("dilated convolutions over time", "van den Oord et al. 2016, weight norm as in TCNs")
+def _():
+    norm = nn.utils.parametrizations.weight_norm
+    layers = [norm(nn.Conv1d(4, 16, 3, padding=1)), nn.ReLU()]
+    for k in (2, 4):
+        layers.append(Add(norm(nn.Conv1d(16, 16, 3, padding=k, dilation=k)), nn.ReLU()))
+    model = nn.Sequential(Apply(lambda x: x.mT), *layers, nn.AdaptiveAvgPool1d(1))
+    return setting(
+        model.extend([nn.Flatten(), nn.Linear(16, 2)]), *waves(), CROSS_ENTROPY, adam=3e-3
+    )
+
+
+@case("a trained BatchNorm in eval mode", "fine-tuning with frozen statistics")
+def _():
+    body = nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU()
+    model, (x, y) = classified(*body, size=16), pictures()
+    for _ in range(100):
+        model(x)
+    model[1].eval()
+    return setting(model, x, y, CROSS_ENTROPY, adam=3e-3)
+
+
+# ---------------------------------------------------------------- More MLPs
+
+
+@case("MLP with BatchNorm", "Ioffe and Szegedy 2015, no bias before it")
+def _():
+    layers = []
+    for before in (16, 64, 64):
+        layers += [nn.Linear(before, 64, bias=False), nn.BatchNorm1d(64), nn.ReLU()]
+    return setting(nn.Sequential(*layers, nn.Linear(64, 4)), *points(), CROSS_ENTROPY, sgd=0.1)
+
+
+@case("MLP with LayerNorm", "Ba et al. 2016")
+def _():
+    layers = []
+    for before in (16, 64, 64):
+        layers += [nn.Linear(before, 64), nn.LayerNorm(64), nn.GELU()]
+    return setting(nn.Sequential(*layers, nn.Linear(64, 4)), *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case("MLP with dropout", "Srivastava et al. 2014")
+def _():
+    layers = nn.Linear(16, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 64), nn.ReLU()
+    model = nn.Sequential(*layers, nn.Dropout(0.5), nn.Linear(64, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case("MLP with weight norm", "Salimans and Kingma 2016")
+def _():
+    norm = nn.utils.parametrizations.weight_norm
+    layers = norm(nn.Linear(16, 64)), nn.ReLU(), norm(nn.Linear(64, 64)), nn.ReLU()
+    model = nn.Sequential(*layers, norm(nn.Linear(64, 4)))
+    return setting(model, *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case("one sigmoid layer", "Rumelhart et al. 1986")
+def _():
+    return setting(mlp(16, 64, 4, bend=nn.Sigmoid), *points(), CROSS_ENTROPY, adam=1e-2)
+
+
+@case("logistic regression", "one linear layer that starts at 0")
+def _():
+    model = initialized(nn.Linear(16, 4), nn.init.zeros_)
+    return setting(model, *points(), CROSS_ENTROPY, lr=0.5)
+
+
+@case("linear regression", "one linear layer, squared loss")
+def _():
+    return setting(nn.Linear(8, 1), *curve(), nn.MSELoss(), lr=0.1)
+
+
+@case("SIREN", "Sitzmann et al. 2020: sines with a frequency of 30")
+def _():
+    model = mlp(2, 64, 64, 64, 1, bend=lambda: Apply(lambda x: torch.sin(30 * x)))
+    for k, layer in enumerate(m for m in model if isinstance(m, nn.Linear)):
+        bound = 1 / 2 if k == 0 else (6 / 64) ** 0.5 / 30
+        nn.init.uniform_(layer.weight, -bound, bound)
+    x = 2 * torch.rand(256, 2) - 1
+    y = torch.sin(9 * x[:, :1]) * torch.cos(7 * x[:, 1:])
+    return setting(model, x, y, nn.MSELoss(), adam=1e-4)
+
+
+@case("Fourier features", "Tancik et al. 2020, Mildenhall et al. 2020: a scene from coordinates")
+def _():
+    frequencies = 3 * torch.randn(2, 32)
+
+    def features(x):
+        return torch.cat([torch.sin(x @ frequencies), torch.cos(x @ frequencies)], -1)
+
+    model = nn.Sequential(Apply(features), *mlp(64, 64, 64, 3), nn.Sigmoid())
+    x = 2 * torch.rand(256, 2) - 1
+    y = torch.sigmoid(torch.sin(4 * x @ torch.randn(2, 3)))
+    return setting(model, x, y, nn.MSELoss(), adam=1e-3)
+
+
+@case("MLP in bf16", "training in half the memory")
+def _():
+    x, y = points()
+    model = mlp(16, 64, 64, 4, bend=nn.GELU).bfloat16()
+    return setting(model, x.bfloat16(), y, CROSS_ENTROPY, adam=3e-3)
+
+
+class Autocast(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.model(x)
+
+
+@case("autocast", "mixed precision: weights in fp32, products in bf16")
+def _():
+    return setting(Autocast(mlp(16, 64, 64, 4)), *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+# ---------------------------------------------------------------- Recurrent networks
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind, **options):
+        super().__init__()
+        self.memory = kind(4, 32, batch_first=True, **options)
+        self.out = nn.Linear(32 * (1 + self.memory.bidirectional), 2)
+
+    def forward(self, x):
+        return self.out(self.memory(x)[0].mean(1))
+
+
+def recurrent():
+    kinds = {
+        "LSTM": (nn.LSTM, {}),
+        "GRU": (nn.GRU, {}),
+        "LSTM, two layers, both ways": (nn.LSTM, {"num_layers": 2, "bidirectional": True}),
+        "a tanh recurrent network": (nn.RNN, {}),
+    }
+    for name, (kind, options) in kinds.items():
+
+        @case(name, "torch's initialization; the mean over time decides")
+        def _(kind=kind, options=options):
+            return setting(Recurrent(kind, **options), *waves(), CROSS_ENTROPY, adam=3e-3)
+
+
+recurrent()
+
+
+@case("LSTM with a forget bias of 1", "Jozefowicz et al. 2015; orthogonal")
+def _():
+    model = Recurrent(nn.LSTM)
+    nn.init.orthogonal_(model.memory.weight_hh_l0)
+    with torch.no_grad():
+        model.memory.bias_hh_l0[32:64] = 1
+    return setting(model, *waves(length=20), CROSS_ENTROPY, adam=3e-3)
+
+
+class Cells(nn.Module):
+    """A cell in a loop over time."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell, self.out = nn.GRUCell(4, 32), nn.Linear(32, 2)
+
+    def forward(self, x):
+        state = x.new_zeros(len(x), 32)
+        for now in x.unbind(1):
+            state = self.cell(now, state)
+        return self.out(state)
+
+
+@case("a GRU cell in a loop", "one module, called once a step")
+def _():
+    return setting(Cells(), *waves(), CROSS_ENTROPY, adam=3e-3)
+
+
+class Characters(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token, self.memory = nn.Embedding(32, 16), nn.GRU(16, 32, batch_first=True)
+        self.out = nn.Linear(32, 32)
+
+    def forward(self, text):
+        return self.out(self.memory(self.token(text))[0])
+
+
+@case("characters by GRU", "Karpathy's char-rnn")
+def _():
+    return setting(Characters(), *tokens(), next_token, adam=3e-3)
+
+
+# ---------------------------------------------------------------- Losses of many kinds
+
+
+@case("log-softmax with NLLLoss", "torch's MNIST example")
+def _():
+    model = nn.Sequential(*mlp(16, 64, 4), nn.LogSoftmax(1))
+    return setting(model, *points(), nn.NLLLoss(), adam=3e-3)
+
+
+@case("log-softmax with cross-entropy", "needless, and harmless: log-softmax twice is log-softmax")
+def _():
+    model = nn.Sequential(*mlp(16, 64, 4), nn.LogSoftmax(1))
+    return setting(model, *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case("sigmoid with BCELoss", "binary classification")
+def _():
+    x, y = points()
+    model = nn.Sequential(*mlp(16, 64, 1), nn.Sigmoid(), nn.Flatten(0))
+    return setting(model, x, (y > 1).float(), nn.BCELoss(), adam=3e-3)
+
+
+@case("one-hot float targets", "cross-entropy with probabilities as targets")
+def _():
+    x, y = points()
+    return setting(mlp(16, 64, 4), x, F.one_hot(y, 4).float(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case("mixed and smoothed labels", "Zhang et al. 2018, Szegedy et al. 2016")
+def _():
+    x, y = points()
+    y, order, share = F.one_hot(y, 4).float(), torch.randperm(64), 0.5 * torch.rand(64, 1)
+    x, y = x + share * (x[order] - x), y + share * (y[order] - y)
+    return setting(mlp(16, 64, 4), x, y, nn.CrossEntropyLoss(label_smoothing=0.1), adam=3e-3)
+
+
+@case("several labels at once", "a sigmoid for each of 8 labels, BCE with logits")
+def _():
+    x, _ = points()
+    y = (x @ torch.randn(16, 8) > 1).float()
+    return setting(mlp(16, 64, 8), x, y, nn.BCEWithLogitsLoss(), adam=1e-2)
+
+
+@case("1 % of positives", "class imbalance: the bias starts at log(p / (1 − p))")
+def _():
+    x = torch.randn(512, 16)
+    y = (x[:, 0] > x[:, 0].sort().values[-6]).float()
+    model = nn.Sequential(*mlp(16, 64, 1), nn.Flatten(0))
+    nn.init.constant_(model[2].bias, math.log(0.01 / 0.99))
+    return setting(model, x, y, nn.BCEWithLogitsLoss(), adam=3e-3)
+
+
+@case("weighted classes", "class imbalance: 58 of one class, weights by frequency")
+def _():
+    x, y = points()
+    y[:58] = 0
+    y[58:] = torch.tensor([1, 2, 3, 1, 2, 3])
+    loss = nn.CrossEntropyLoss(weight=64 / 4 / torch.bincount(y).float())
+    return setting(mlp(16, 64, 4), x, y, loss, adam=3e-3)
+
+
+@case("detector head, prior bias, weight 0", "Lin et al. 2017: focal loss, p = 0.01")
+def _():
+    y = torch.zeros(1024, 20)
+    y.view(-1)[torch.randperm(20480)[:60]] = 1
+
+    def focal(scores, y):
+        p = torch.sigmoid(scores)
+        wrong = y * (1 - p) + (1 - y) * p
+        costs = F.binary_cross_entropy_with_logits(scores, y, reduction="none")
+        return (wrong**2 * (0.25 * y + 0.75 * (1 - y)) * costs).sum() / y.sum()
+
+    model = mlp(16, 64, 20)
+    nn.init.zeros_(model[2].weight)
+    nn.init.constant_(model[2].bias, -math.log(99))
+    return setting(model, torch.randn(1024, 16), y, focal, adam=1e-3)
+
+
+@case("regression with Huber", "DQN's loss; targets with outliers")
+def _():
+    x, y = curve()
+    y[:3] *= 5
+    return setting(mlp(8, 64, 64, 1), x, y, nn.HuberLoss(), adam=3e-3)
+
+
+@case("quantiles", "Koenker and Bassett 1978: three outputs for one target")
+def _():
+    shares = torch.tensor([0.1, 0.5, 0.9])
+
+    def pinball(output, y):
+        return torch.maximum(shares * (y - output), (shares - 1) * (y - output)).mean()
+
+    return setting(mlp(8, 64, 3), *curve(), pinball, adam=3e-3)
+
+
+@case("mean and variance", "Nix and Weigend 1994: GaussianNLLLoss, which may fall below 0")
+def _():
+    def loss(output, y):
+        return F.gaussian_nll_loss(output[:, :1], y, F.softplus(output[:, 1:]) + 1e-3)
+
+    return setting(mlp(8, 64, 2), *curve(), loss, adam=3e-3)
+
+
+@case("counts", "Poisson regression")
+def _():
+    x, y = curve()
+    return setting(
+        mlp(8, 64, 1), x, torch.poisson(torch.exp(0.5 * y)), nn.PoissonNLLLoss(), adam=3e-3
+    )
+
+
+@case("a margin", "MultiMarginLoss, Crammer and Singer 2001")
+def _():
+    return setting(mlp(16, 64, 4), *points(), nn.MultiMarginLoss(), adam=3e-3)
+
+
+@case("distillation", "Hinton et al. 2015: KLDivLoss at a temperature of 3")
+def _():
+    x, _ = points()
+    teacher = torch.softmax(2 * mlp(16, 64, 4)(x).detach() / 0.3, 1)
+
+    def loss(output, y):
+        return 9 * F.kl_div(F.log_softmax(output / 3, 1), y, reduction="batchmean")
+
+    return setting(mlp(16, 32, 4), x, teacher, loss, adam=3e-3)
+
+
+@case("LSGAN's discriminator, all targets 1", "Mao et al. 2017: targets without variance")
+def _():
+    x, _ = pictures()
+    layers = (
+        nn.Conv2d(3, 16, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(16, 32, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+    )
+    model = nn.Sequential(*layers, nn.Conv2d(32, 1, 4), nn.Flatten(0))
+    return setting(model, x, torch.ones(16), nn.MSELoss(), adam=2e-4, betas=(0.5, 0.999))
+
+
+@case("a critic with spectral norm", "Miyato et al. 2018: real and generated in one batch, hinge")
+def _():
+    norm = nn.utils.parametrizations.spectral_norm
+    layers = norm(nn.Linear(16, 64)), nn.LeakyReLU(0.2), norm(nn.Linear(64, 64)), nn.LeakyReLU(0.2)
+    x, y = points()
+
+    def hinge(score, y):
+        return F.relu(1 - torch.where(y > 1, 1, -1) * score[:, 0]).mean()
+
+    return setting(nn.Sequential(*layers, norm(nn.Linear(64, 1))), x, y, hinge, adam=1e-3)
+
+
+@case("a critic without a bound", "Arjovsky et al. 2017: the difference of two means")
+def _():
+    x, y = points()
+
+    def wasserstein(score, y):
+        return score[y < 2].mean() - score[y >= 2].mean() + 0.1 * score.square().mean()
+
+    return setting(mlp(16, 64, 1, bend=lambda: nn.LeakyReLU(0.2)), x, y, wasserstein, adam=3e-3)
+
+
+@case("a contrastive loss", "SimCLR, Chen et al. 2020: temperature 0.1; pairs of views")
+def _():
+    x, _ = points(count=32)
+    x = torch.cat([x, x]) + 0.3 * torch.randn(64, 16)
+    partner = torch.arange(64).roll(32)
+
+    def loss(z, partner):
+        z = F.normalize(z, dim=1)
+        alike = (z @ z.T / 0.1).masked_fill(torch.eye(64, dtype=torch.bool), -1e9)
+        return F.cross_entropy(alike, partner)
+
+    return setting(mlp(16, 64, 32), x, partner, loss, adam=3e-3)
+
+
+class Pairs(nn.Module):
+    """Two encoders and a learned temperature."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = mlp(16, 64, 32), mlp(8, 64, 32)
+        self.temperature = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+    def forward(self, x, y):
+        a, b = F.normalize(self.a(x), dim=1), F.normalize(self.b(y), dim=1)
+        return self.temperature.exp() * a @ b.T
+
+
+@case("CLIP", "Radford et al. 2021: each picture is to find its text in the batch")
+def _():
+    x = torch.randn(64, 16)
+    y = x @ torch.randn(16, 8) / 4
+
+    def both(scores, labels):
+        return (F.cross_entropy(scores, labels) + F.cross_entropy(scores.T, labels)) / 2
+
+    return setting(Pairs(), (x, y), torch.arange(64), both, adam=1e-3)
+
+
+@case("triplets", "Schroff et al. 2015: a margin of 1 between distances")
+def _():
+    x, y = points()
+
+    def triplet(z, _):
+        z = F.normalize(z, dim=1)
+        return F.triplet_margin_loss(z[:-4], z[4:], z[:-4].roll(1, 0))
+
+    return setting(mlp(16, 64, 16), x, y, triplet, adam=3e-3)
+
+
+class VAE(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = mlp(16, 64, 8), mlp(4, 64, 16)
+
+    def forward(self, x):
+        mean, logarithm = self.encoder(x).chunk(2, 1)
+        z = mean + torch.exp(logarithm / 2) * torch.randn_like(mean)
+        return self.decoder(z), mean, logarithm
+
+
+@case("VAE", "Kingma and Welling 2014: a tuple of outputs, noise in training")
+def _():
+    def loss(output, x):
+        decoded, mean, logarithm = output
+        far = (mean**2 + logarithm.exp() - 1 - logarithm).sum(1).mean() / 2
+        return ((decoded - x) ** 2).sum(1).mean() / 2 + far
+
+    x, _ = points()
+    return setting(VAE(), x, x, loss, adam=3e-3)
+
+
+class Denoiser(nn.Module):
+    """The noise in a picture, from the picture and the time; its last layer starts at 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.enter, self.time = nn.Conv2d(3, 16, 3, 1, 1), mlp(1, 32, 16, bend=nn.SiLU)
+        self.blocks = nn.ModuleList()
+        for _ in range(2):
+            last = nn.Conv2d(16, 16, 3, 1, 1)
+            nn.init.zeros_(last.weight)
+            first = nn.GroupNorm(4, 16), nn.SiLU(), nn.Conv2d(16, 16, 3, 1, 1)
+            self.blocks.append(Add(*first, nn.GroupNorm(4, 16), nn.SiLU(), last))
+        self.out = nn.Sequential(nn.GroupNorm(4, 16), nn.SiLU(), nn.Conv2d(16, 3, 3, 1, 1))
+        nn.init.zeros_(self.out[-1].weight)
+        nn.init.zeros_(self.out[-1].bias)
+
+    def forward(self, x, time):
+        x = self.enter(x) + self.time(time)[:, :, None, None]
+        for block in self.blocks:
+            x = block(x)
+        return self.out(x)
+
+
+@case("a diffusion network, zero last layers", "Ho et al. 2020, Dhariwal and Nichol 2021")
+def _():
+    x, _ = pictures(side=8)
+    noise, time = torch.randn_like(x), torch.rand(16, 1)
+    share = time[:, :, None, None]
+    noisy = (1 - share).sqrt() * x + share.sqrt() * noise
+    return setting(Denoiser(), (noisy, time), noise, nn.MSELoss(), adam=3e-3)
+
+
+class Flow(nn.Module):
+    """Couplings of RealNVP; each net's last layer starts at 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.nets = nn.ModuleList(mlp(4, 32, 8, bend=nn.Tanh) for _ in range(4))
+        for net in self.nets:
+            nn.init.zeros_(net[-1].weight)
+            nn.init.zeros_(net[-1].bias)
+
+    def forward(self, x):
+        total = 0
+        for net in self.nets:
+            a, b = x.chunk(2, 1)
+            scale, shift = net(a).chunk(2, 1)
+            x = torch.cat([b * torch.exp(torch.tanh(scale)) + shift, a], 1)
+            total = total + torch.tanh(scale).sum(1)
+        return x, total
+
+
+@case("a normalizing flow", "Dinh et al. 2017: negative log-likelihood")
+def _():
+    x = torch.randn(128, 8) @ torch.randn(8, 8) / 2
+
+    def loss(output, _):
+        z, total = output
+        return (z.square().sum(1) / 2 - total).mean()
+
+    return setting(Flow(), x, x, loss, adam=3e-3)
+
+
+@case("policy gradient", "Williams 1992: log-probability times advantage, of either sign")
+def _():
+    x, y = points()
+    action = torch.randint(4, (64,))
+    advantage = (action == y).float() - 0.25
+
+    def loss(output, targets):
+        action, advantage = targets
+        chosen = F.log_softmax(output, 1).gather(1, action[:, None])[:, 0]
+        return -(advantage * chosen).mean()
+
+    return setting(mlp(16, 64, 4, bend=nn.Tanh), x, (action, advantage), loss, adam=3e-3)
+
+
+@case("Q-learning", "Mnih et al. 2015: only the chosen action's output has a target")
+def _():
+    x, y = curve()
+    action = torch.randint(4, (64,))
+
+    def loss(output, targets):
+        action, value = targets
+        return F.smooth_l1_loss(output.gather(1, action[:, None]), value)
+
+    return setting(mlp(8, 64, 64, 4), x, (action, y), loss, adam=3e-3)
+
+
+@case("CTC", "Graves et al. 2006: speech, (time, batch, classes)")
+def _():
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 6), nn.LogSoftmax(-1))
+    x, y = torch.randn(20, 16, 8), torch.randint(1, 6, (16, 5))
+
+    def loss(output, y):
+        return F.ctc_loss(output, y, torch.full((16,), 20), torch.full((16,), 5))
+
+    return setting(model, x, y, loss, adam=1e-2)
+
+
+# ---------------------------------------------------------------- Other kinds
+
+
+class Factors(nn.Module):
+    """Matrix factorization: a user's and a film's factors, and their biases."""
+
+    def __init__(self):
+        super().__init__()
+        self.user, self.film = nn.Embedding(50, 8), nn.Embedding(40, 8)
+        self.user_bias, self.film_bias = nn.Embedding(50, 1), nn.Embedding(40, 1)
+        for table in (self.user, self.film):
+            nn.init.normal_(table.weight, std=0.1)
+        for table in (self.user_bias, self.film_bias):
+            nn.init.zeros_(table.weight)
+
+    def forward(self, user, film):
+        alike = (self.user(user) * self.film(film)).sum(1)
+        return alike + self.user_bias(user)[:, 0] + self.film_bias(film)[:, 0]
+
+
+@case("matrix factorization", "Koren et al. 2009: embeddings, biases that start at 0")
+def _():
+    user, film = torch.randint(50, (512,)), torch.randint(40, (512,))
+    y = torch.randn(50)[user] / 2 + torch.randn(40)[film] / 2
+    return setting(Factors(), (user, film), y, nn.MSELoss(), adam=1e-2)
+
+
+@case("a bag of words with sparse gradients", "EmbeddingBag, sparse=True, SGD")
+def _():
+    model = nn.Sequential(nn.EmbeddingBag(100, 16, sparse=True), nn.Linear(16, 4))
+    x = torch.randint(100, (64, 10))
+    return setting(model, x, (x < 50).sum(1).clamp(4, 7) - 4, CROSS_ENTROPY, sgd=0.5)
+
+
+class Graph(nn.Module):
+    """Two graph convolutions; each node's answer depends on its neighbours."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(16, 32), nn.Linear(32, 4)
+
+    def forward(self, x, neighbours):
+        return neighbours @ self.second(F.relu(neighbours @ self.first(x)))
+
+
+@case("a graph network", "Kipf and Welling 2017: the examples are nodes, and mix by design")
+def _():
+    x, y = points()
+    links = torch.eye(64) + ((y[:, None] == y) & (torch.rand(64, 64) < 0.2)).float()
+    links = ((links + links.T) > 0).float()
+    return setting(Graph(), (x, links / links.sum(1, keepdim=True)), y, CROSS_ENTROPY, adam=1e-2)
+
+
+@case("one block six times, on purpose", "ALBERT, Lan et al. 2020: one name, six calls")
+def _():
+    block = Add(nn.LayerNorm(32), *mlp(32, 64, 32, bend=nn.GELU))
+
+    class Albert(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.block, self.out = nn.Linear(16, 32), block, nn.Linear(32, 4)
+
+        def forward(self, x):
+            x = self.enter(x)
+            for _ in range(6):
+                x = self.block(x)
+            return self.out(x)
+
+    return setting(Albert(), *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enter, self.body, self.out = nn.Linear(16, 64), mlp(64, 64, 64), nn.Linear(64, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.enter(x))
+        x = x + checkpoint(self.body, x, use_reentrant=False)
+        return self.out(x)
+
+
+@case("gradient checkpointing", "Chen et al. 2016: a part runs twice")
+def _():
+    return setting(Checkpointed(), *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+class Heads(nn.Module):
+    """A class and a number from one body; a dict of outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.kind, self.size = mlp(16, 64, 64), nn.Linear(64, 4), nn.Linear(64, 1)
+
+    def forward(self, x):
+        x = F.relu(self.body(x))
+        return {"kind": self.kind(x), "size": self.size(x)}
+
+
+@case("two heads, a dict of outputs", "multi-task learning, Caruana 1997")
+def _():
+    x, y = points()
+    size = x[:, :1] + x[:, 1:2]
+
+    def loss(output, targets):
+        return F.cross_entropy(output["kind"], targets["kind"]) + F.mse_loss(
+            output["size"], targets["size"]
+        )
+
+    return setting(Heads(), x, {"kind": y, "size": size}, loss, adam=3e-3)
+
+
+@case("a wide network", "width 1024, as in infinite-width theory")
+def _():
+    model = initialized(mlp(16, 1024, 4), nn.init.kaiming_normal_)
+    nn.init.normal_(model[2].weight, std=1 / 1024)
+    return setting(model, *points(), CROSS_ENTROPY, lr=0.05)
+
+
+@case("a deep residual MLP", "Zhang et al. 2019, Fixup-like: each branch's last layer starts at 0")
+def _():
+    blocks = [Add(*mlp(32, 32, 32)) for _ in range(12)]
+    for block in blocks:
+        initialized(block, nn.init.kaiming_normal_)
+        nn.init.zeros_(block.branch[-1].weight)
+    model = nn.Sequential(nn.Linear(16, 32), *blocks, nn.Linear(32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case("MLP, evaluated with dropout off", "a checkup of a finished network, without an optimizer")
+def _():
+    layers = nn.Linear(16, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 4)
+    return setting(nn.Sequential(*layers).eval(), *points(), CROSS_ENTROPY)
+
+
+@case(
+    "Adam's rate, given alone",
+    "cases.md: 3e-4 as `lr`, of which a checkup cannot know that it is Adam's",
+)
+def _():
+    built = setting(mlp(16, 64, 64, 4), *points(), CROSS_ENTROPY, lr=3e-4)
+    return built | {"unseen": torch.optim.Adam(built["model"].parameters(), 3e-4)}

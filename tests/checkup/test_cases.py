@@ -1,0 +1,39 @@
+"""The checkup on faulty and healthy networks: it names the cause first, and leaves healthy ones alone."""
+
+import pytest
+from cases import SEEDS, STEPS, alarms, diagnosed
+from faults import FAULTS
+from healthy import HEALTHY
+
+import checkup
+
+
+def named(cases):
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
+
+
+def test_there_are_enough_cases_and_none_twice():
+    assert len(FAULTS) >= 62
+    assert len(HEALTHY) >= 62
+    assert len({case.name for case in [*FAULTS, *HEALTHY]}) == len(FAULTS) + len(HEALTHY)
+    assert all(case.causes and case.harm for case in FAULTS)
+    assert not any(case.causes for case in HEALTHY)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+@named(FAULTS)
+def test_the_cause_of_a_fault_is_named_first(case, seed):
+    report = diagnosed(checkup.diagnose, case, seed, case.after)
+    found = [finding.id for finding in alarms(report)]
+    assert found, f"silent; {set(case.causes)} was expected"
+    assert found[0] in case.causes, f"{found}; {set(case.causes)} was expected\n{report}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [0, STEPS])
+@pytest.mark.parametrize("seed", SEEDS)
+@named(HEALTHY)
+def test_a_healthy_network_is_left_alone(case, seed, steps):
+    report = diagnosed(checkup.diagnose, case, seed, steps)
+    assert not alarms(report), str(report)
