@@ -26,9 +26,11 @@ import re
 import sys
 import warnings
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from numbers import Real
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -86,6 +88,7 @@ MOST_EXAMPLES, MOST_FEATURES = 32, 1024  # of a layer's outputs, of which a samp
 MOST_ASKED, ASKED_STEPS = 2**19, 12
 # Of a training: the median update of its second half. Adam's at usual rates is 0.001 to 0.03; and losses in a third.
 LATE_UPDATES, FEWEST_LOSSES = (1e-6, 0.2), 10
+FAR_ABOVE = 4  # of the last losses against the first: one that ends there has not learned; a VQ-VAE's rises by 3
 VIRTUAL_STEPS = 3  # on a copy: until weights behind zero weights must have got a gradient
 
 # ---------------------------------------------------------------- Kinds of modules
@@ -385,6 +388,7 @@ FOLLOWS = {
     "unregistered": {"not-in-optimizer"},
     "inputs-out-of-scale": _HOT | _WEAK | {"not-finite"},
     "update-too-large": {
+        "loss-stands",
         "dead-units",
         "saturated",
         "units-alike",
@@ -1276,8 +1280,8 @@ def graph_of(*tensors):
 
 
 VIEWS = re.compile(
-    r"^(View|UnsafeView|Reshape|Squeeze|Unsqueeze|Transpose|Permute|T|Clone|Slice|Select|Expand|ToCopy|AsStrided|Alias"
-    r"|Flatten|Index|Unbind|Split)\w*Backward"
+    r"^(View|UnsafeView|Reshape|Squeeze|Unsqueeze|Transpose|Permute|T(?=Backward)|Clone|Slice|Select|Expand"
+    r"|ToCopy|AsStrided|Alias|Flatten|Index|Unbind|Split)\w*Backward"
 )
 
 
@@ -1520,7 +1524,20 @@ def expectations(seen):
         if not given.is_floating_point() or given.numel() == 0:
             continue
         scores, made = given.detach(), made_by(given)
-        if name in ("cross_entropy", "log_softmax") and scores.ndim > 1:
+        if name == "cross_entropy" and has_one_logit(seen, scores, wanted):
+            evidence = (
+                f"The outputs have the shape {tuple(scores.shape)}: a softmax over one class is 1 "
+            )
+            evidence += "whatever the network says, or it goes over the batch."
+            yield finding(
+                "output-range",
+                "the output",
+                evidence,
+                severity="error",
+                what="one logit where a score for each class is expected",
+                remedy="loss_fn = nn.BCEWithLogitsLoss()  # or a last layer with one output for each class",
+            )
+        elif name in ("cross_entropy", "log_softmax") and scores.ndim > 1:
             yield from probabilities_for_logits(scores, made, name)
         elif name == "nll_loss" and scores.ndim > 1:
             yield from log_probabilities(scores)
@@ -1561,6 +1578,16 @@ def expectations(seen):
             and not wanted.requires_grad
         ):
             yield from out_of_reach(made, wanted)
+
+
+def has_one_logit(seen, scores, wanted):
+    """Whether a cross-entropy over a batch gets one number for each example, (n, 1) or (n,) as its targets."""
+    if scores.ndim > 1:
+        return scores.shape[1] == 1 and len(scores) > 1
+    if not isinstance(wanted, torch.Tensor) or not wanted.is_floating_point():
+        return False
+    shares = math.isclose(wanted.detach().float().sum().item(), 1, rel_tol=1e-2)
+    return scores.ndim == 1 and len(scores) == seen.examples and len(scores) > 1 and not shares
 
 
 def probabilities_for_logits(scores, made, name):
@@ -2350,9 +2377,14 @@ def starts_at_zero(call):
 
 
 def constant_calls(seen, calls):
-    """(a layer's call, the share of its outputs that are one value for all examples), rectifiers aside."""
+    """(a layer's first call, the share of its outputs that are one value for all examples), rectifiers aside.
+
+    Of a layer that is called several times, the share in the call where it is the smallest: a recurrence that starts
+    from zeros gives its layer nothing to tell examples apart by at first, and something later.
+    """
     if seen.examples is None or seen.examples < FEWEST_EXAMPLES:
         return
+    smallest = {}
     for call in calls:
         wanted = isinstance(call.module, (*LINEARS, *BENDS, *NORMS)) and not isinstance(
             call.module, RECTIFIERS
@@ -2365,7 +2397,10 @@ def constant_calls(seen, calls):
             room = (
                 1e-3 * call.module.weight.detach().abs().mean()
             )  # what is normalized has a std near it
-        yield call, (spans < room).float().mean().item()
+        share = (spans < room).float().mean().item()
+        first, least = smallest.get(id(call.module), (call, share))
+        smallest[id(call.module)] = first, min(least, share)
+    yield from smallest.values()
 
 
 def constant_units(seen):
@@ -2631,14 +2666,21 @@ def steps(seen):
         remedy = 'for group in optimizer.param_groups: group["weight_decay"] = 0.01'
         what = "a weight decay too large"
         yield finding("update-too-large", where_of(seen), evidence, what=what, remedy=remedy)
-    elif not live:
         return
-    elif is_large(updates, live) or adaptive_scale(seen) > REPLACED:
+    if not live:
+        return
+    if is_large(updates, live) or adaptive_scale(seen) > REPLACED:
         yield from too_large(seen, trial, updates, live)
-    elif _median(live) < SMALL_UPDATE:
+        return
+    without = live
+    if decay and _median(live) < SMALL_UPDATE + decay:  # it may be the decay alone that moves them
+        moved = against_weights(seen, Trial(seen, decays=False).step(seen.gradients))
+        without = [ratio for name, ratio in moved.items() if seen.sizes[name][1]]
+    if without and _median(without) < SMALL_UPDATE:
         warming = any(group["lr"] < group.get("initial_lr", 0) for group in groups)
         severity = "warning" if seen.optimizers and not warming else "remark"
-        evidence = f"{told_step(seen, live)}; {USUAL_RATIO:g} is usual."
+        evidence = f"{told_step(seen, without)}; {USUAL_RATIO:g} is usual."
+        evidence += " The weight decay is left out." if without is not live else ""
         evidence += " The rate is below its schedule's first one: a warm-up." if warming else ""
         yield finding("update-too-small", where_of(seen), evidence, severity=severity)
 
@@ -2702,20 +2744,42 @@ def against_weights(seen, moved):
     }
 
 
-class Trial:
-    """Steps of the optimizers on a copy of the parameters; or of gradient descent at the rate alone."""
+NO_CLOSURE = "updates were not judged: {} makes many steps in one, and asks for the loss at each"
 
-    def __init__(self, seen):
-        self.seen, self.twins, self.pairs = seen, [], []
+
+def needs_closure(optimizer):
+    """Whether an optimizer's step cannot be made without a function that gives the loss, as that of LBFGS."""
+    try:
+        inspect.signature(optimizer.step).bind()
+    except TypeError:
+        return True
+    except ValueError:
+        pass
+    return False
+
+
+class Trial:
+    """Steps of the optimizers on a copy of the parameters; or of gradient descent at the rate alone.
+
+    decays: whether their weight decay is a part of the steps.
+    """
+
+    def __init__(self, seen, decays=True):
+        self.seen, self.twins = seen, []  # [(a copy of an optimizer, [(name, its parameter)])]
         self.values = {name: p.detach() for name, p in seen.model.named_parameters()}
         names = {id(p): name for name, p in seen.parameters.items()}
         for optimizer in seen.optimizers:
+            if needs_closure(optimizer):
+                seen.note(NO_CLOSURE.format(type(optimizer).__name__))
+                continue
             try:
-                twin = copy.deepcopy(optimizer)
+                twin, pairs = copy.deepcopy(optimizer), []
                 for group, other in zip(optimizer.param_groups, twin.param_groups, strict=True):
+                    if not decays and "weight_decay" in other:
+                        other["weight_decay"] = 0
                     for p, q in zip(group["params"], other["params"], strict=True):
-                        self.pairs.append((names.get(id(p)), q))
-                self.twins.append(twin)
+                        pairs.append((names.get(id(p)), q))
+                self.twins.append((twin, pairs))
             except Exception as error:
                 seen.note(
                     f"{type(optimizer).__name__} could not be copied ({type(error).__name__}): no step was tried"
@@ -2730,17 +2794,19 @@ class Trial:
                     self.values[name] = self.values[name] - seen.lr * gradient.to(
                         self.values[name].dtype
                     )
-        for name, q in self.pairs:
-            gradient = gradients.get(name)
-            q.grad = None if gradient is None else gradient.clone()
-        for twin in self.twins:
+        for twin, pairs in list(self.twins):
+            for name, q in pairs:
+                gradient = gradients.get(name)
+                q.grad = None if gradient is None else gradient.clone()
             try:
                 twin.step()
             except Exception as error:
                 seen.note(
                     f"the step of {type(twin).__name__} could not be tried ({type(error).__name__})"
                 )
-        self.values.update({name: q.detach().clone() for name, q in self.pairs if name is not None})
+                self.twins.remove((twin, pairs))
+                continue
+            self.values.update({name: q.detach().clone() for name, q in pairs if name is not None})
         return {
             name: value - before[name]
             for name, value in self.values.items()
@@ -2829,6 +2895,57 @@ def as_module(model):
     raise TypeError(f"diagnose needs {wanted}, and got {type(model).__name__}.")
 
 
+def checked_rate(lr):
+    """The rate as a number, or None. Raises TypeError if it is no number, ValueError if it is not positive."""
+    if isinstance(lr, torch.Tensor) and lr.numel() == 1:
+        lr = lr.item()
+    if lr is None:
+        return None
+    if isinstance(lr, bool) or not isinstance(lr, Real):
+        raise TypeError(f"lr is {lr!r}; it must be a positive number, or None.")
+    if not 0 < lr < math.inf:
+        raise ValueError(f"lr is {lr}; it must be a positive number, or None.")
+    return lr
+
+
+def checked_ids(ignore):
+    """The ids as a set. Raises TypeError if they are no list of strings, ValueError if one is unknown."""
+    wanted = 'ids in a list, such as ["useless-bias"]'
+    if isinstance(ignore, str) or not isinstance(ignore, Iterable):
+        raise TypeError(f"ignore is {ignore!r}; it must be {wanted}.")
+    ignore = list(ignore)
+    if not all(isinstance(one, str) for one in ignore):
+        raise TypeError(f"ignore holds what is no string: {ignore!r}; it must be {wanted}.")
+    if unknown := set(ignore) - set(KINDS):
+        raise ValueError(f"no finding has the id {sorted(unknown)}; there are {sorted(KINDS)}.")
+    return set(ignore)
+
+
+def checked_optimizer(optimizer):
+    """The optimizer. Raises TypeError if it is none."""
+    wanted = "it must be an optimizer, such as torch.optim.AdamW(model.parameters())"
+    if isinstance(optimizer, type):
+        raise TypeError(f"optimizer is the class {optimizer.__name__}; {wanted}.")
+    if not hasattr(optimizer, "param_groups") or not hasattr(optimizer, "step"):
+        held = getattr(optimizer, "optimizer", None)
+        hint = ": give the one within it" if hasattr(held, "param_groups") else ""
+        told = repr(optimizer) if isinstance(optimizer, str) else f"a {type(optimizer).__name__}"
+        raise TypeError(f"optimizer is {told}; {wanted}{hint}.")
+    return optimizer
+
+
+def read_baseline(path):
+    """{(id, where)} of a file of `Report.save_baseline`. Raises ValueError if it is none, and OSError."""
+    try:
+        known = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(known, list):
+            raise TypeError
+        return {(one["id"], one["where"]) for one in known}
+    except (ValueError, TypeError, KeyError) as error:
+        wanted = "a list of findings, as Report.save_baseline writes it"
+        raise ValueError(f"baseline is {path!r}; it must be the path of {wanted}.") from error
+
+
 def diagnose(
     model, inputs, targets=None, loss_fn=None, lr=None, optimizer=None, *, ignore=(), baseline=None
 ):
@@ -2842,23 +2959,22 @@ def diagnose(
     baseline: a file of `Report.save_baseline`, whose findings are left out.
 
     The model stays as it was, and is examined in the mode that it is in, under the caller's autocast and grad mode.
-    What goes wrong in the model or in the loss becomes a finding. Raises TypeError if `model` is no network, ValueError
-    if lr is not a positive number or an id is unknown, and OSError if the baseline cannot be read.
+    What goes wrong in the model or in the loss becomes a finding. Raises TypeError if `model`, lr, `optimizer` or
+    `ignore` is of another kind, ValueError if lr is not positive, an id is unknown or the baseline holds no findings,
+    and OSError if it cannot be read.
     """
     given_model, model = model, as_module(model)
-    if lr is not None and not 0 < lr < math.inf:
-        raise ValueError(f"lr is {lr}; it must be a positive number, or None.")
-    if unknown := set(ignore) - set(KINDS):
-        raise ValueError(f"no finding has the id {sorted(unknown)}; there are {sorted(KINDS)}.")
-    known = json.loads(Path(baseline).read_text(encoding="utf-8")) if baseline is not None else []
+    lr, ignore = checked_rate(lr), checked_ids(ignore)
+    known = set() if baseline is None else read_baseline(baseline)
     optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+    optimizers = [checked_optimizer(one) for one in optimizers if one is not None]
     report = Report()
     seen = Seen(
         model,
         inputs,
         targets,
         lr,
-        [one for one in optimizers if one is not None],
+        optimizers,
         None,
         report,
         {name: p for name, p in model.named_parameters() if p.requires_grad},
@@ -2871,7 +2987,7 @@ def diagnose(
     except Exception as error:  # a kind of network that nobody has thought of
         report.findings.append(raised("not-examined", "checkup.py", error))
     report.findings = explained(report.findings, seen.rate_is_cause)
-    quiet(report, set(ignore), {(one["id"], one["where"]) for one in known})
+    quiet(report, ignore, known)
     return report
 
 
@@ -3216,8 +3332,11 @@ class Watcher:
         report.loss = losses[-1] if losses else math.nan
         live = {name: [r for r in some if math.isfinite(r)] for name, some in self.ratios.items()}
         report.updates = {name: _median(some) for name, some in live.items() if some}
-        for rule in (self.not_finite, self.updates, self.dead_units, self.floor):
-            report.findings += rule(losses) if rule == self.floor else rule()
+        for rule in (self.not_finite, self.updates, self.floor):
+            report.findings += rule(losses)
+        report.findings += self.dead_units()
+        if needs_closure(self.optimizer):
+            report.notes.append(NO_CLOSURE.format(type(self.optimizer).__name__))
         report.findings = explained(report.findings, rate_is_cause=True)
         report.notes.append(f"looked at {len(self.steps)} of {self.step} steps")
         if not losses:
@@ -3226,8 +3345,8 @@ class Watcher:
             )
         return report
 
-    def not_finite(self):
-        """A weight that became nan or inf."""
+    def not_finite(self, losses):
+        """A weight, or else a loss, that became nan or inf."""
         if self.broken is not None:
             name, step = self.broken
             evidence = f"After step {step} it holds nan or inf."
@@ -3235,15 +3354,27 @@ class Watcher:
             yield finding(
                 "not-finite", name, evidence, what="a parameter is not finite", remedy=remedy
             )
+        elif bad := [place for place, loss in enumerate(losses) if not math.isfinite(loss)]:
+            evidence = f"{len(bad)} of {len(losses)} losses are nan or inf; the first is number {bad[0]}, from 0 on."
+            yield finding("not-finite", "the loss", evidence, what="the loss is not finite")
 
-    def updates(self):
-        """Updates whose median over the second half of the steps, and over the weights, is beyond the limits."""
+    def updates(self, losses):
+        """Losses that end far above their start; and updates whose median over the second half of the steps, and over
+        the weights, is beyond the limits: those of an optimizer that makes one step at a time.
+        """
+        where = f"{type(self.optimizer).__name__}, lr {self.optimizer.param_groups[0]['lr']:g}"
+        if rise := far_above(losses):
+            evidence = "The loss ends far above its start: "
+            evidence += f"{rise[0]:.3g} at first, {rise[1]:.3g} or more in the last third."
+            yield finding("update-too-large", where, evidence)
+            return
+        if needs_closure(self.optimizer):
+            return
         late = [_median(some[len(some) // 2 :]) for some in self.ratios.values()]
         middle = _median([one for one in late if math.isfinite(one)])
         if not late or LATE_UPDATES[0] <= middle <= LATE_UPDATES[1] or math.isnan(middle):
             return
         id = "update-too-large" if middle > LATE_UPDATES[1] else "update-too-small"
-        where = f"{type(self.optimizer).__name__}, lr {self.optimizer.param_groups[0]['lr']:g}"
         evidence = f"From step {self.steps[len(self.steps) // 2]} on a step changes the middle weight by {middle:.2g} "
         yield finding(id, where, f"{evidence}of itself; {USUAL_RATIO:g} is usual.")
 
@@ -3280,13 +3411,31 @@ class Watcher:
             )
 
 
+def far_above(losses):
+    """(the first loss, a low one of the last third) if that is FAR_ABOVE times the first; else None.
+
+    A low one, so that losses of single examples, which scatter widely, are not taken for a rise.
+    """
+    if len(losses) < FEWEST_LOSSES or not all(map(math.isfinite, losses)):
+        return None
+    late = sorted(losses[-(len(losses) // 3) :])
+    first, last = losses[0], late[len(late) // 10]
+    return (first, last) if last > FAR_ABOVE * first > 0 else None
+
+
 @contextmanager
 def watch(model, optimizer, every=100):
     """Watch a training at every so many steps. Yields a Watcher, whose `report()` can be asked within and afterwards.
 
     Between the steps that it looks at it costs nothing but two calls a step, and at them a copy of the weights. In the
-    loop, `watcher.note_loss(loss)` is optional. Raises ValueError if `every` is less than 1. All hooks go at the end.
+    loop, `watcher.note_loss(loss)` is optional. Raises TypeError if `optimizer` is not one that takes hooks, and
+    ValueError if `every` is less than 1. All hooks go at the end.
     """
+    checked_optimizer(optimizer)
+    if not hasattr(optimizer, "register_step_pre_hook"):
+        raise TypeError(
+            f"optimizer is a {type(optimizer).__name__}; it must be a torch.optim.Optimizer."
+        )
     if every < 1:
         raise ValueError(f"every is {every}; it must be 1 or more.")
     watcher = Watcher(as_module(model), optimizer, every)

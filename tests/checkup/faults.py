@@ -1547,3 +1547,52 @@ def _(mended):
 )
 def _(mended):
     return setting(mlp(8, 32, 32, 1), *curve(), MSE, sgd=0.05 if mended else 3)
+
+
+# ---------------------------------------------------------------- What others have found
+
+
+@case(
+    "a tanh behind a regression",
+    "targets from 11 on: the last nonlinearity was left where the hidden ones have it",
+    "output-range",
+    "worse",
+)
+def _(mended):
+    x, y = curve()
+    model = mlp(8, 32, 32, 1)
+    if not mended:
+        model.append(nn.Tanh())
+    return setting(model, x, 5 * y, MSE, adam=1e-2)
+
+
+@case(
+    "a tanh behind a classifier",
+    "4 classes: the loss cannot fall below ln(1 + 3 exp(-2)) = 0.34",
+    "output-range",
+    "wrong",
+)
+def _():
+    return setting(mlp(16, 64, 4).append(nn.Tanh()), *points(), CROSS_ENTROPY, adam=1e-2)
+
+
+@case(
+    "cross-entropy on one logit",
+    "two classes, one output: the softmax over one class is 1, so the loss is 0 and nothing is learned",
+    "output-range",
+    "wrong",
+)
+def _():
+    x, y = binary_points()
+    return setting(mlp(16, 32, 1), x, y[:, None], CROSS_ENTROPY, adam=3e-3)
+
+
+@case(
+    "AdamW with an eps of 100",
+    "only the weight decay moves the weights",
+    "update-too-small",
+    "worse",
+)
+def _(mended):
+    options = {"eps": 1e-8 if mended else 100.0, "weight_decay": 0.05}
+    return setting(mlp(16, 64, 64, 4), *points(), CROSS_ENTROPY, adam=3e-3, **options)

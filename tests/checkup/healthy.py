@@ -1215,3 +1215,61 @@ def _():
 def _():
     built = setting(mlp(16, 64, 64, 4), *points(), CROSS_ENTROPY, lr=3e-4)
     return built | {"unseen": torch.optim.Adam(built["model"].parameters(), 3e-4)}
+
+
+class Elman(nn.Module):
+    """A recurrence written by hand, whose state starts from zeros."""
+
+    def __init__(self):
+        super().__init__()
+        self.given, self.own, self.out = nn.Linear(4, 32), nn.Linear(32, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        state = torch.zeros(len(x), 32)
+        for step in range(x.shape[1]):
+            state = torch.tanh(self.given(x[:, step]) + self.own(state))
+        return self.out(state)
+
+
+@case("a recurrence by hand, from zeros", "Elman 1990, as tutorials write it")
+def _():
+    x, _ = waves()
+    return setting(Elman(), x, x[:, -1], nn.MSELoss(), adam=3e-3)
+
+
+class Passing(nn.Module):
+    """Three rounds over a state that starts from zeros."""
+
+    def __init__(self):
+        super().__init__()
+        self.given, self.own, self.out = nn.Linear(16, 32), nn.Linear(32, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        state = torch.zeros(len(x), 32)
+        for _ in range(3):
+            state = F.relu(self.given(x) + self.own(state))
+        return self.out(state)
+
+
+@case("message passing from zeros", "Scarselli et al. 2009: states of nodes start at 0")
+def _():
+    return setting(Passing(), *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+class Sum(nn.Module):
+    """A state to which each round adds."""
+
+    def __init__(self):
+        super().__init__()
+        self.given, self.own, self.out = nn.Linear(16, 32), nn.Linear(32, 32), nn.Linear(32, 4)
+
+    def forward(self, x):
+        state = torch.zeros(len(x), 32)
+        for _ in range(4):
+            state = state + 0.3 * self.given(x) + 0.1 * torch.tanh(self.own(state))
+        return self.out(state)
+
+
+@case("an accumulator from zeros", "a residual stream that starts at 0, one layer for all rounds")
+def _():
+    return setting(Sum(), *points(), CROSS_ENTROPY, adam=3e-3)

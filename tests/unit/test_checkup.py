@@ -914,6 +914,130 @@ def test_what_is_no_learning_rate_is_refused(lr):
         checkup.diagnose(plain(10, CLASSES), *points(), LOSS, lr)
 
 
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"optimizer": "adam"}, TypeError, "optimizer is 'adam'; it must be an optimizer"),
+        ({"optimizer": torch.optim.Adam}, TypeError, "optimizer is the class Adam; it must be"),
+        ({"lr": "0.1"}, TypeError, "lr is '0.1'; it must be a positive number"),
+        ({"lr": True}, TypeError, "lr is True; it must be a positive number"),
+        ({"lr": -1.0}, ValueError, "lr is -1.0; it must be a positive number"),
+        ({"ignore": None}, TypeError, "ignore is None; it must be ids in a list"),
+        ({"ignore": "dead-units"}, TypeError, "ignore is 'dead-units'; it must be ids in a list"),
+        ({"ignore": [3]}, TypeError, "ignore holds what is no string"),
+    ],
+)
+def test_an_argument_of_another_kind_is_named(options, error, words):
+    with pytest.raises(error, match=words):
+        checkup.diagnose(plain(10, CLASSES), *points(), LOSS, **options)
+
+
+def test_a_scheduler_is_no_optimizer():
+    model = plain(10, CLASSES)
+    scheduler = torch.optim.lr_scheduler.StepLR(torch.optim.SGD(model.parameters(), 0.1), 3)
+    with pytest.raises(TypeError, match=r"optimizer is a StepLR; .*give the one within it"):
+        checkup.diagnose(model, *points(), LOSS, optimizer=scheduler)
+
+
+@pytest.mark.parametrize("text", ["hello", "{}", '["a"]', '[{"id": "dead-units"}]', "3"])
+def test_a_baseline_without_findings_is_refused(text, tmp_path):
+    path = tmp_path / "known.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"baseline is .* a list of findings"):
+        checkup.diagnose(plain(10, CLASSES), *points(), LOSS, baseline=path)
+
+
+def test_a_rate_may_be_a_tensor():
+    checkup.diagnose(plain(10, CLASSES), *points(), LOSS, torch.tensor(0.1))
+
+
+# ---------------------------------------------------------------- What others have found
+
+
+def ids_of(report):
+    return [finding.id for finding in report.findings]
+
+
+@pytest.mark.parametrize("loss", [nn.MSELoss(), nn.L1Loss(), nn.CrossEntropyLoss()])
+def test_a_tanh_behind_the_last_layer_is_seen(loss):
+    model = seeded(lambda: nn.Sequential(plain(10, 20, 3), nn.Tanh()))
+    x, _ = points()
+    targets = 20 + 9 * x[:, :3]
+    if isinstance(loss, nn.CrossEntropyLoss):
+        targets = x[:, :3].argmax(1)
+    assert ids_of(checkup.diagnose(model, x, targets, loss))[0] == "output-range"
+
+
+@pytest.mark.parametrize("tail", [(64, 1), (64,)])
+def test_one_logit_is_none_for_a_cross_entropy(tail):
+    model = seeded(lambda: nn.Sequential(plain(10, 20, 1), nn.Unflatten(1, (1,))))
+    x, y = points()
+    targets = (y > 13).float().view(tail)
+    report = checkup.diagnose(model, x, targets, lambda out, t: LOSS(out.view(tail), t))
+    assert ids_of(report)[0] == "output-range", str(report)
+    assert "BCEWithLogitsLoss" in report.findings[0].remedy
+
+
+def test_one_example_without_a_batch_has_many_logits():
+    model, x = seeded(lambda: plain(10, 20, 10)), points()[0][0]
+    report = checkup.diagnose(model, x, x.softmax(0), LOSS)
+    assert "output-range" not in ids_of(report), str(report)
+
+
+@pytest.mark.parametrize("recurs", [True, False])
+def test_a_recurrence_from_zeros_is_not_constant(recurs):
+    class Recurrence(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.given, self.own, self.out = nn.Linear(5, 20), nn.Linear(20, 20), nn.Linear(20, 3)
+
+        def forward(self, x):
+            state = torch.zeros(len(x), 20)
+            for step in range(4):
+                own = self.own(state if recurs else torch.zeros_like(state))
+                state = torch.tanh(self.given(x[:, step]) + own)
+            return self.out(state)
+
+    x = torch.randn(64, 4, 5)
+    report = checkup.diagnose(seeded(Recurrence), x, torch.randint(3, (64,)), LOSS)
+    assert ("constant-units" in ids_of(report)) is not recurs, str(report)
+
+
+def test_the_step_of_lbfgs_is_not_judged():
+    model = seeded(lambda: plain(10, 50, CLASSES))
+    optimizer = torch.optim.LBFGS(model.parameters())
+    x, y = points()
+    for given in (optimizer, [torch.optim.SGD(model[0].parameters(), 0.1), optimizer]):
+        report = checkup.diagnose(model, x, y, LOSS, optimizer=given)
+        assert report.healthy, str(report)
+        assert "updates were not judged: LBFGS" in str(report)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = LOSS(model(x), y)
+        loss.backward()
+        return loss
+
+    with checkup.watch(model, optimizer, every=1) as watcher:
+        for _ in range(4):
+            optimizer.step(closure)
+    assert watcher.report().healthy, str(watcher.report())
+    assert "updates were not judged: LBFGS" in str(watcher.report())
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.Adam])
+def test_weight_decay_is_no_step_of_the_gradient(kind):
+    model = seeded(lambda: plain(10, 50, CLASSES))
+    x, y = points()
+    options = {"lr": 1e-3, "eps": 1e3, "weight_decay": 0.05}
+    report = checkup.diagnose(model, x, y, LOSS, optimizer=kind(model.parameters(), **options))
+    assert ids_of(report) == ["update-too-small"], str(report)
+    report = checkup.diagnose(
+        model, x, y, LOSS, optimizer=kind(model.parameters(), **options | {"eps": 1e-8})
+    )
+    assert report.healthy, str(report)
+
+
 # ---------------------------------------------------------------- During training
 
 
@@ -971,3 +1095,27 @@ def test_hooks_go_when_a_training_breaks_off():
     assert not optimizer._optimizer_step_pre_hooks
     with pytest.raises(ValueError, match="every is 0"), checkup.watch(model, optimizer, every=0):
         pass
+    with pytest.raises(TypeError, match="optimizer is a NoneType"), checkup.watch(model, None):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("losses", "found"),
+    [
+        ([1.0] * 20 + [math.nan] * 20, "not-finite"),
+        ([math.inf] + [1.0] * 40, "not-finite"),
+        ([1.1, 2.0, 40.0] + [90.0] * 37, "update-too-large"),
+        (
+            [(1 + (7 * step + 4) % 40) * 0.97**step for step in range(80)],
+            None,
+        ),  # of single examples
+        ([1 - 0.1 * step for step in range(40)], None),
+        ([0.7 + 0.02 * step for step in range(40)], None),
+    ],
+)
+def test_losses_that_end_badly_are_found(losses, found):
+    model = seeded(lambda: plain(10, 50, CLASSES))
+    with checkup.watch(model, torch.optim.SGD(model.parameters(), 0.1)) as watcher:
+        for loss in losses:
+            watcher.note_loss(loss)
+    assert ids_of(watcher.report()) == ([found] if found else []), str(watcher.report())
