@@ -6,7 +6,8 @@
     Training     train, minibatch, lecture_lr, inference, evaluate, sample_names, block_means,
                  mean_and_error                                                            01
     Panels       Guess, Panel, static_twin                                               every lesson
-    Theory       gaussian_mean, tanh_std, tanh_stds, saturated_share, gradient_factor              04
+    Theory       gaussian_mean, tanh_std, tanh_stds, tanh_fixed_point, saturated_share,
+                 gradient_factor                                                           04
                  tanh_correlation                                                          12
     Layers       Linear, BatchNorm1d, Tanh, ReLU, MLP, to_torch                                    06
     Diagnostics  forward_backward; activation_rows, gradient_rows, weight_rows, UpdateRatios       07
@@ -61,6 +62,7 @@ from lessonkit.theory import (
     gradient_factor,
     saturated_share,
     tanh_correlation,
+    tanh_fixed_point,
     tanh_std,
     tanh_stds,
 )

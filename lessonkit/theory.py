@@ -28,6 +28,18 @@ def tanh_stds(gain, depth, std=1.0):
     return stds
 
 
+def tanh_fixed_point(gain):
+    """The std that a tanh layer of this gain keeps, a float: where tanh_std(gain, std) is std. 0 for gains up to 1.
+
+    The length map is concave and has slope `gain` at 0, so it crosses the diagonal once above 0 if gain > 1.
+    """
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if tanh_std(gain, middle) > middle else (low, middle)
+    return low
+
+
 def saturated_share(gain, std, beyond=0.97):
     """The share of a tanh layer's outputs beyond ±`beyond`, for this gain and inputs of this std."""
     return gaussian_mean(lambda x: torch.tanh(x).abs() > beyond, gain * std)

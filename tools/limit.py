@@ -1,4 +1,4 @@
-"""Trainings that end early, for tests that run whole lessons. It is imported by a cell behind the setup cell.
+"""Trainings that end early and short evaluations, for tests that run whole lessons; a cell behind the setup imports it.
 
 To a lesson such a training looks like one that was interrupted: the losses of steps that were not made are nan.
 """
@@ -12,11 +12,15 @@ import helpers
 import sweep
 from lessonkit.training import Losses
 
-TRAIN, TRAIN_MANY = helpers.train, sweep.train_many
+TRAIN, TRAIN_MANY, EVALUATE = helpers.train, sweep.train_many, helpers.evaluate
+EVALUATED = 1_000  # examples
 
 
 def trainings(most):
-    """End each training of helpers.train, of sweep.train_many and of the clinic after this many steps."""
+    """End each training of helpers.train, of sweep.train_many and of the clinic after this many steps.
+
+    And helpers.evaluate looks at the first EVALUATED examples alone.
+    """
 
     @functools.wraps(TRAIN)
     def train(*arguments, **named):
@@ -29,8 +33,12 @@ def trainings(most):
         runs = TRAIN_MANY(*given.args, **given.kwargs)
         return [replace(run, losses=padded(run.losses, steps)) for run in runs]
 
-    helpers.train, sweep.train_many = train, train_many
-    clinic.examination.STEPS = most
+    @functools.wraps(EVALUATE)
+    def evaluate(model, X, Y):
+        return EVALUATE(model, X[:EVALUATED], Y[:EVALUATED])
+
+    helpers.train, sweep.train_many, helpers.evaluate = train, train_many, evaluate
+    clinic.examination.STEPS, clinic.examination.EVALUATED = most, EVALUATED
 
 
 def with_fewer_steps(function, most, arguments, named):

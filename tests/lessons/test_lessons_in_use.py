@@ -67,10 +67,10 @@ def calls(tree):
     return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
 
 
-def training_cells(notebook):
+def training_cells(cells):
     """The cells that train: they call long work, or a function of the lesson that does, not only define one."""
     known, found = set(LONG_WORK), []
-    for cell in lessons.code_cells(notebook):
+    for cell in cells:
         done = set()
         for statement in ast.parse(cell.source).body:
             if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
@@ -134,33 +134,6 @@ def other_names(tmp_path_factory):
 LONGEST_FIRST = {"argvalues": lessons.lesson_paths()[::-1], "ids": lambda path: path.stem}
 
 
-@pytest.mark.parametrize("path", **LONGEST_FIRST)
-def test_cells_can_be_run_again_after_later_ones_and_with_other_names(path, other_names):
-    """Run the cells from the first to the last, and again from the last to the first (with a short training).
-
-    Then draw every panel of the lesson over the whole range of its controls. The names are others than ours: what
-    counts on 27 symbols breaks, and the ledger must say that its claims are not for these.
-    """
-    cells = lessons.code_cells(shorten.with_short_trainings(path))
-    once, again = copy.deepcopy(cells), copy.deepcopy(cells)
-    drawn = nbformat.v4.new_code_cell(DRAW_EVERYWHERE)
-    order = [*once, *again[::-1], drawn]
-    for number, cell in enumerate(order):
-        cell.id = f"run-{number}"
-    client(nbformat.v4.new_notebook(cells=order), other_names).execute()
-    for first, second in zip(once, again, strict=True):
-        (words, pictures), (words_again, pictures_again) = shown(first), shown(second)
-        assert words == words_again, f"other words when run again:\n{first.source}"
-        same = [look_alike(*pair) for pair in zip(pictures, pictures_again, strict=True)]
-        assert all(same), f"another picture when run again:\n{first.source}"
-    named = sum("helpers.Panel(" in cell.source for cell in cells)
-    assert len(lessons.output_text(drawn).split()) - 1 == named, "give each panel a name of its own"
-    assert lessons.output_text(once[-1]).startswith("Other data")
-    assert {claim["mark"] for claim in lessons.ledger(nbformat.v4.new_notebook(cells=once))} == {
-        "–"
-    }
-
-
 def interrupt_trainings():
     """Interrupt each long work 0.1 s after its first step, unless it has ended; runs in the kernel.
 
@@ -183,20 +156,47 @@ def interrupt_trainings():
 
 
 INTERRUPT_TRAININGS = f"{inspect.getsource(interrupt_trainings)}\ninterrupt_trainings()"
+LET_THEM_RUN = """\
+from tqdm.auto import tqdm
+
+from lessonkit import interrupts
+
+interrupts.tqdm = tqdm"""
 
 
 @pytest.mark.parametrize("path", **LONGEST_FIRST)
-def test_every_training_can_be_interrupted_and_the_rest_still_runs(path):
-    """Interrupt each training: nothing may raise, in its cell or below."""
-    notebook = lessons.read(path)
-    training = training_cells(notebook)
-    setup = notebook.cells.index(lessons.code_cells(notebook)[0])
-    notebook.cells.insert(setup + 1, nbformat.v4.new_code_cell(INTERRUPT_TRAININGS))
-    client(notebook).execute()
-    interrupted = ["You stopped this." in lessons.output_text(cell) for cell in training]
-    assert any(interrupted) or not training, (
-        "nothing in this lesson takes 0.1 s: is what trains in LONG_WORK?"
-    )
+def test_it_is_interrupted_run_again_and_dragged_with_other_names(path, other_names):
+    """Three passes in one kernel, which take three times its start less than three tests.
+
+    Interrupt each training: nothing may raise, in its cell or below. Then run the cells from the first to the last,
+    and again from the last to the first (with short trainings): the same is seen. Then draw every panel over the
+    whole range of its controls. The names are others than ours: what counts on 27 symbols breaks, and the ledger must
+    say that its claims are not for these.
+    """
+    hasty = lessons.code_cells(lessons.read(path))
+    training = training_cells(hasty)
+    hasty.insert(1, nbformat.v4.new_code_cell(INTERRUPT_TRAININGS))
+    once = lessons.code_cells(shorten.with_short_trainings(path))
+    once.insert(1, nbformat.v4.new_code_cell(LET_THEM_RUN))
+    again = copy.deepcopy(once)
+    drawn = nbformat.v4.new_code_cell(DRAW_EVERYWHERE)
+    order = [*hasty, *once, *again[::-1], drawn]
+    for number, cell in enumerate(order):
+        cell.id = f"run-{number}"
+    client(nbformat.v4.new_notebook(cells=order), other_names).execute()
+
+    stopped = ["You stopped this." in lessons.output_text(cell) for cell in hasty]
+    assert any(stopped) or not training, "nothing here takes 0.1 s: is what trains in LONG_WORK?"
+    for first, second in zip(once, again, strict=True):
+        (words, pictures), (words_again, pictures_again) = shown(first), shown(second)
+        assert words == words_again, f"other words when run again:\n{first.source}"
+        same = [look_alike(*pair) for pair in zip(pictures, pictures_again, strict=True)]
+        assert all(same), f"another picture when run again:\n{first.source}"
+    named = sum("helpers.Panel(" in cell.source for cell in once)
+    assert len(lessons.output_text(drawn).split()) - 1 == named, "give each panel a name of its own"
+    assert lessons.output_text(once[-1]).startswith("Other data")
+    claims = lessons.ledger(nbformat.v4.new_notebook(cells=once))
+    assert {claim["mark"] for claim in claims} == {"–"}
 
 
 def test_one_lesson_alone_says_what_is_missing(tmp_path):

@@ -94,7 +94,8 @@ def test_copies_and_other_notebooks_are_no_lessons(tmp_path, monkeypatch):
 @pytest.fixture
 def limited(monkeypatch):
     """Trainings end after 3 steps, as in the kernel of a shortened lesson."""
-    for module, name in ((helpers, "train"), (sweep, "train_many"), (examination, "STEPS")):
+    limited = [(helpers, "train"), (helpers, "evaluate"), (sweep, "train_many")]
+    for module, name in [*limited, (examination, "STEPS"), (examination, "EVALUATED")]:
         monkeypatch.setattr(module, name, getattr(module, name))  # put back after the test
     limit.trainings(3)
 
@@ -115,6 +116,13 @@ def test_a_limited_training_looks_like_an_interrupted_one(limited, named):
     runs = sweep.train_many([{"gain": 1.0}, {"gain": 2.0}], 10, X, Y, 5)
     assert all(is_short(run.losses, 10) for run in runs)
     assert examination.STEPS == 3
+
+
+def test_a_limited_evaluation_looks_at_the_first_examples(limited):
+    X = torch.zeros((1_500, 3), dtype=torch.int64)
+    seen = []
+    helpers.evaluate(lambda x: seen.append(len(x)) or torch.zeros(len(x), 5), X, X[:, 0])
+    assert sum(seen) == limit.EVALUATED
 
 
 def test_a_shortened_lesson_limits_its_trainings_and_has_no_outputs(tmp_path):

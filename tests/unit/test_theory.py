@@ -22,12 +22,15 @@ def test_the_length_map_settles_at_its_fixed_point(gain, std, share):
     assert len(stds) == 1_001
     assert stds[-1] == pytest.approx(std, abs=0.0005)
     assert helpers.tanh_std(gain, stds[-1]) == pytest.approx(stds[-1], abs=1e-9)
+    assert helpers.tanh_fixed_point(gain) == pytest.approx(stds[-1], abs=1e-9)
     assert helpers.saturated_share(gain, stds[-1]) == pytest.approx(share, abs=0.001)
 
 
 def test_at_gain_one_the_signal_fades_by_a_power_law():
     layers = 5_000
     assert helpers.tanh_stds(1, layers)[-1] == pytest.approx((2 * layers) ** -0.5, rel=0.01)
+    assert helpers.tanh_fixed_point(1) == pytest.approx(0, abs=1e-9)
+    assert helpers.tanh_fixed_point(0.5) == pytest.approx(0, abs=1e-9)
 
 
 def test_the_gradients_factor_at_the_fixed_point():
@@ -42,10 +45,9 @@ def test_the_correlation_map(gain):
     assert helpers.tanh_correlation(gain, std, 0.0) == pytest.approx(0, abs=1e-6)
     assert helpers.tanh_correlation(gain, std, 1.0) == pytest.approx(1, abs=1e-6)
     assert helpers.tanh_correlation(gain, std, -1.0) == pytest.approx(-1, abs=1e-6)
-    if (
-        gain > 1
-    ):  # where the signal settles, the slope at 1 is chi, the square of the gradient's factor
-        std = helpers.tanh_stds(gain, 100)[-1]
+    # Where the signal settles, the slope at 1 is chi, the square of the gradient's factor.
+    if gain > 1:
+        std = helpers.tanh_fixed_point(gain)
         lost = (1 - helpers.tanh_correlation(gain, std, 1 - 1e-5)) / 1e-5
         assert lost == pytest.approx(helpers.gradient_factor(gain, std) ** 2, rel=0.01)
 
