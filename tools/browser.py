@@ -180,12 +180,23 @@ def short_copy(folder, extra_cells=()):
 # ---------------------------------------------------------------- In the page
 
 
+def open_lesson(page, lab, name, tries=2):
+    """Open a lesson and wait for its kernel. Raises RuntimeError if JupyterLab asks something each time."""
+    for _ in range(tries):
+        page.goto(lab.url(f"notebooks/{name}"))
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        page.wait_for_timeout(2000)  # until then the kernel may be shown as idle and be replaced
+        idle = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
+        page.wait_for_selector(idle, timeout=60_000)
+        asked = page.locator("dialog").all_inner_texts()  # seen on a machine that was very busy
+        if not asked:
+            return
+    raise RuntimeError(f"{name}: JupyterLab asks {asked}")
+
+
 def run_all(page, lab, name, wait=600):
     """Open a lesson, run all its cells, and save it. Raises RuntimeError if it does not reach its last cell."""
-    page.goto(lab.url(f"notebooks/{name}"))
-    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-    page.wait_for_timeout(2000)  # until then the kernel may be shown as idle and be replaced
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=60_000)
+    open_lesson(page, lab, name)
     path = lab.root / "notebooks" / name
     deadline, next_click = time.monotonic() + wait, time.monotonic()
     started = False
