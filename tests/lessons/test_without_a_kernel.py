@@ -1,6 +1,7 @@
 """The committed lessons as web pages, made by nbconvert: what people see who run nothing."""
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 
 import lessons
@@ -34,12 +35,18 @@ class Page(HTMLParser):
                 self.cells.append(data)
 
 
+@cache
+def exporter(template):
+    """One for all lessons: it compiles its templates once."""
+    return HTMLExporter(template_name=template)
+
+
 @pytest.fixture(params=lessons.lesson_paths(), ids=lambda path: path.stem, scope="module")
 def lesson(request):
     """A lesson's notebook, and its pages: in the default template, and in the one that gives pictures their words."""
     pages = []
     for template in ("lab", "classic"):
-        html, _ = HTMLExporter(template_name=template).from_filename(str(request.param))
+        html, _ = exporter(template).from_filename(str(request.param))
         pages.append(Page(html))
     return lessons.read(request.param), *pages
 
