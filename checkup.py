@@ -28,7 +28,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from numbers import Real
 from pathlib import Path
@@ -47,10 +47,12 @@ from torch.overrides import TorchFunctionMode
 ABOVE_IGNORANCE, ABOVE_CONSTANT = 1, 8
 # |tanh| beyond it is saturated, as the slope there is below 0.06; and of a layer: healthy ones have up to 0.3.
 SATURATED, SATURATED_SHARE = 0.97, 0.5
-ONE_HOT = (
-    0.8  # the mean largest weight of an attention that looks at one place only; healthy: 0.1 to 0.4
-)
+# The mean largest weight of an attention that looks at one place only; healthy ones have 0.1 to 0.4.
+ONE_HOT = 0.8
 DEAD_SHARE, CONSTANT_SHARE = 0.5, 0.5  # of a layer's units: half of what is paid for does nothing
+SMALL_SIGNAL = (
+    0.1  # rms of what a layer is given: its bias then decides which units are 0, and may learn
+)
 FEWEST_EXAMPLES = 8  # before anything is said about examples that come out alike
 FEWEST_ROWS = 32  # values of a unit before it is called dead: a sparse unit is active in one of ten
 FEWEST_LAYERS = 4  # of one kind and shape, before a change over the depth is a trend
@@ -59,9 +61,8 @@ FADES, GROWS = 1 / 300, 30
 # The std of the directions of examples (0.3 is a cosine of 0.91, healthy layers have 0.38 or more), and its fall.
 ALIKE, ALIKE_FALLS = 0.3, 1 / 2
 FEWEST_FEATURES = 4  # before directions are compared
-GRADIENT_FACTOR = (
-    50  # between the gradients of the first and of the last weight of one role and shape
-)
+# Between the gradients of the first and of the last weight of one role and shape.
+GRADIENT_FACTOR = 50
 # A bias's gradient against that of its layer's outputs: 1 or more where it counts, rounding errors where it does not.
 CANCELLED = {torch.float64: 1e-6, torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.15}
 # The norm of an update against that of its weight, of the median weight and of the one that moves most. 0.001 is
@@ -71,16 +72,26 @@ SMALL_UPDATE, LARGE_UPDATE, LARGEST_UPDATE = 1e-5, 0.25, 3
 WORSE = 1.1  # the loss after large steps against that before: if it is not worse, they are not too large
 REPLACED = 1  # an optimizer's step on the weight in the middle that is as large as the weight
 LARGE_DECAY = 0.1  # of a weight, by weight decay, in one step
-LARGE_INPUT, SMALL_INPUT = (
-    15,
-    1e-3,
-)  # rms of the numbers that are not 0: pictures of 0..255, prices, years
+# Rms of the numbers that are not 0: pictures of 0..255, prices, years.
+LARGE_INPUT, SMALL_INPUT = 15, 1e-3
 FITS_MEAN, FITS_STD = 1.5, 3  # of a batch against a BatchNorm's running ones: stds away, and times
-MOMENTA = (
-    0.002,
-    0.95,
-)  # of a BatchNorm: with less it learns for thousands of batches, with more it knows one
+# Of a BatchNorm: with less it learns for thousands of batches, with more it knows one.
+MOMENTA = 0.002, 0.95
 SMALL_BATCH = 2  # examples from which a BatchNorm takes its statistics
+DROPPED = 0.9  # more dropout than that makes noise of three times the signal
+# Of the loss that answers within the outputs' range have, and of the slope that saturated outputs leave.
+OUT_OF_REACH, SLOPE_LEFT = 0.05, 0.25
+CONSISTENT = (
+    0.8  # of the examples' slopes, before a loss is said to fall or to rise towards the targets
+)
+CONFIDENT = 30, 200  # logits at which a sigmoid, and a softmax, are exactly 0 or 1 in 32 bits
+BIAS_OF_ERRORS = (
+    2.6  # the mean of a regression's errors against their std; LARGE_TARGET times the outputs' size
+)
+LARGE_TARGET = 15
+LEARNED = (
+    0.5  # of the best constant's loss: a network that has less works, whatever its units look like
+)
 MIXED = 1e-3  # relative change of an example's output when its neighbours are others
 TWINS = 0.5  # correlation of two layers' weights: 0 if drawn apart, 1 of copies, still 0.9 after some training
 MOST_EXAMPLES, MOST_FEATURES = 32, 1024  # of a layer's outputs, of which a sample is kept
@@ -106,13 +117,14 @@ BENDS = (*RECTIFIERS, *SQUASHERS, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GE
 BENDS += (nn.CELU, nn.Softplus, nn.Hardswish, nn.Mish)
 # Functions that do the same, by their names in torch, torch.Tensor and torch.nn.functional.
 BEND_FUNCTIONS = ("relu", "relu6", "tanh", "sigmoid", "gelu", "silu", "leaky_relu", "elu", "selu")
-BEND_FUNCTIONS = {name: name for name in BEND_FUNCTIONS} | {
-    f"{name}_": name for name in BEND_FUNCTIONS
-}
+BEND_FUNCTIONS = {f"{name}{end}": name for name in BEND_FUNCTIONS for end in ("", "_")}
+GATES = {"sigmoid", "Sigmoid", "Hardsigmoid"}
 LIKELIHOODS = {"cross_entropy", "nll_loss", "log_softmax"}
 BINARY = {"binary_cross_entropy_with_logits", "binary_cross_entropy"}
 DIFFERENCES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
+SUBTRACTIONS, SIGNED = {"sub", "__sub__"}, {"soft_margin_loss", "hinge_embedding_loss"}
 ARITHMETIC = {"sub", "__sub__", "__rsub__", "rsub", "add", "mul", "__mul__", "pow"}
+COMPARED = LIKELIHOODS | BINARY | DIFFERENCES | SIGNED | ARITHMETIC | {"kl_div", "ctc_loss"}
 
 # ---------------------------------------------------------------- Findings
 
@@ -129,246 +141,102 @@ class Kind:
     remedy: str
 
 
-# Every id, in the order of cause and consequence.
+# Every id, in the order of cause and consequence: with its severity and lesson, what it says, and a remedy.
+TABLE = """
+gradients-off (error, 06): gradients are switched off
+    torch.set_grad_enabled(True)  # with torch.no_grad(): ... around evaluations only
+not-initialized (error, 10): weights that do not exist yet
+    model(inputs)  # once, before the optimizer is made
+forward-raises (error, 10): the forward pass raises an error
+    read the message from its end: it says which shapes, types or names do not fit
+inputs-out-of-scale (warning, 04): inputs out of scale
+    inputs = (inputs - inputs.mean(0)) / inputs.std(0)  # pictures of 0..255: / 255
+not-finite (error, 07): something is not finite
+    x.clamp_min(1e-6)  # before logarithms, roots and quotients
+targets-invalid (error, 02): targets that the loss cannot take
+    targets = (targets > 0).float()  # or labels from 0 on, or more outputs
+logits-for-probabilities (error, 02): logits where probabilities are expected
+    loss_fn = nn.CrossEntropyLoss()
+probabilities-for-logits (error, 02): probabilities where logits are expected
+    model = model[:-1]  # without the last softmax or sigmoid: the loss applies it
+shape-mismatch (error, 10): outputs and targets of different shapes
+    loss_fn(output, targets.view_as(output))  # classes are dimension 1: output.transpose(1, 2)
+loss-raises (error, 10): the loss raises an error
+    print(output.shape, targets.shape, output.dtype, targets.dtype)
+loss-not-scalar (error, 10): the loss is not one number
+    loss = loss_fn(output, targets).mean()
+output-range (warning, 10): outputs that cannot reach the targets
+    model = model[:-1]  # without the last nonlinearity
+loss-below-bound (warning, 02): the loss is below its bound
+    loss = loss_fn(output, targets)  # without a minus
+wrong-direction (error, 02): training leads away from the targets
+    loss = 1 - score  # a score is maximized, a loss minimized: maximize=False
+backward-raises (error, 10): the backward pass raises an error
+    x = x + y  # not x += y; state = state.detach() between batches
+not-examined (warning, 11): the checkup itself failed, and nothing is known of the rest
+    report it with the model's code: the checkup should not break
+unregistered (error, 06): weights that are not registered
+    self.layers = nn.ModuleList(layers)  # nn.Parameter(tensor) for a single one
+layers-shared (warning, 06): one layer in several places
+    nn.ModuleList(make_layer() for _ in range(n))  # not [make_layer()] * n
+shared-batchnorm (warning, 05): one BatchNorm in several places
+    self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(depth))
+statistics-unfit (error, 05): running statistics that do not fit
+    model.train(); [model(batch) for batch in batches]; model.eval()  # with torch.no_grad()
+random-in-eval (error, 11): dropout that does not rest in eval mode
+    F.dropout(x, p, training=self.training)
+examples-mix (error, 11): examples that mix
+    x.permute(0, 2, 1)  # not x.view(...); softmax(dim=-1); batch_first=True
+batch-too-small (warning, 05): a batch too small for BatchNorm
+    nn.GroupNorm(8, channels)  # or DataLoader(..., batch_size=32, drop_last=True)
+dropout-high (warning, 11): dropout that lets hardly anything pass
+    nn.Dropout(0.1)  # p is the share that is dropped; 0.5 is already much
+not-in-optimizer (error, 06): parameters that the optimizer does not hold
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)  # when the model is complete
+missing-gradient (warning, 02): parameters without a gradient
+    hidden = layer(x)  # no .detach(), .item(), no_grad() or argmax on the way; or freeze: requires_grad_(False)
+units-alike (warning, 04): units that are all the same
+    nn.init.kaiming_normal_(layer.weight)  # random, not constant
+dead-units (warning, 03): dead units
+    nn.init.zeros_(layer.bias); nn.LeakyReLU(0.01)  # and a smaller rate
+saturated (warning, 03): saturated outputs
+    nn.init.xavier_normal_(layer.weight, nn.init.calculate_gain("tanh"))
+signal-grows (warning, 04): the outputs grow
+    nn.init.kaiming_normal_(layer.weight)  # x + block(x): a norm within, or times depth ** -0.5
+signal-fades (warning, 04): the signal fades
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # or a norm, or x + block(x)
+collapse (warning, 04): examples come out alike
+    x = x + block(norm(x))  # or tanh with a gain of 1 in place of ReLU
+constant-units (warning, 02): constant units
+    nn.init.kaiming_normal_(layer.weight)  # and look at what the layer is given
+blocked-gradient (warning, 02): gradients that are blocked
+    nn.init.kaiming_normal_(layer.weight)  # for the layers behind them that put out a constant
+gradients-vanish (warning, 07): the gradients vanish on their way back
+    nn.init.kaiming_normal_(layer.weight)  # or ReLU for sigmoid, a norm, x + block(x)
+gradients-explode (warning, 07): the gradients explode on their way back
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # and weights of a smaller std
+first-loss-high (warning, 02): the loss is higher than that of knowing nothing
+    with torch.no_grad(): output_layer.weight.mul_(0.1)  # or a std of 0.02
+update-too-large (warning, 07): updates too large for the weights
+    for group in optimizer.param_groups: group["lr"] *= 0.1
+update-too-small (warning, 07): updates too small for the weights
+    for group in optimizer.param_groups: group["lr"] *= 10
+loss-stands (warning, 02): the loss stands still
+    checkup.diagnose(model, inputs, targets, loss_fn, optimizer=optimizer)  # it says why
+layers-start-alike (warning, 11): layers that start with the same weights
+    [nn.init.xavier_uniform_(p) for p in model.encoder.parameters() if p.ndim > 1]
+mode-hides (warning, 05): the model is in eval mode
+    model.train()  # after each evaluation
+useless-bias (remark, 05): a bias that does nothing
+    nn.Conv2d(..., bias=False)  # the BatchNorm behind it has a bias
+zero-by-design (remark, 04): a branch that starts at zero
+    none is needed
+"""
 KINDS = {
-    "gradients-off": Kind(
-        "error",
-        "06",
-        "gradients are switched off",
-        "torch.set_grad_enabled(True)  # with torch.no_grad(): ... around evaluations only",
-    ),
-    "not-initialized": Kind(
-        "error",
-        "10",
-        "weights that do not exist yet",
-        "model(inputs)  # once, before the optimizer is made",
-    ),
-    "forward-raises": Kind(
-        "error",
-        "10",
-        "the forward pass raises an error",
-        "read the message from its end: it says which shapes, types or names do not fit",
-    ),
-    "inputs-out-of-scale": Kind(
-        "warning",
-        "04",
-        "inputs out of scale",
-        "inputs = (inputs - inputs.mean(0)) / inputs.std(0)  # pictures of 0..255: / 255",
-    ),
-    "not-finite": Kind(
-        "error",
-        "07",
-        "something is not finite",
-        "x.clamp_min(1e-6)  # before logarithms, roots and quotients",
-    ),
-    "targets-invalid": Kind(
-        "error",
-        "02",
-        "targets that the loss cannot take",
-        "targets = (targets > 0).float()  # or labels from 0 on, or more outputs",
-    ),
-    "logits-for-probabilities": Kind(
-        "error", "02", "logits where probabilities are expected", "loss_fn = nn.CrossEntropyLoss()"
-    ),
-    "probabilities-for-logits": Kind(
-        "error",
-        "02",
-        "probabilities where logits are expected",
-        "model = model[:-1]  # without the last softmax or sigmoid: the loss applies it",
-    ),
-    "shape-mismatch": Kind(
-        "error",
-        "10",
-        "outputs and targets of different shapes",
-        "loss_fn(output, targets.view_as(output))  # classes are dimension 1: output.transpose(1, 2)",
-    ),
-    "loss-raises": Kind(
-        "error",
-        "10",
-        "the loss raises an error",
-        "print(output.shape, targets.shape, output.dtype, targets.dtype)",
-    ),
-    "loss-not-scalar": Kind(
-        "error", "10", "the loss is not one number", "loss = loss_fn(output, targets).mean()"
-    ),
-    "output-range": Kind(
-        "warning",
-        "10",
-        "outputs that cannot reach the targets",
-        "model = model[:-1]  # without the last nonlinearity",
-    ),
-    "loss-below-bound": Kind(
-        "warning",
-        "02",
-        "the loss is below its bound",
-        "loss = loss_fn(output, targets)  # without a minus",
-    ),
-    "backward-raises": Kind(
-        "error",
-        "10",
-        "the backward pass raises an error",
-        "x = x + y  # not x += y; state = state.detach() between batches",
-    ),
-    "not-examined": Kind(
-        "warning",
-        "11",
-        "the checkup itself failed, and nothing is known of the rest",
-        "report it with the model's code: the checkup should not break",
-    ),
-    "unregistered": Kind(
-        "error",
-        "06",
-        "weights that are not registered",
-        "self.layers = nn.ModuleList(layers)  # nn.Parameter(tensor) for a single one",
-    ),
-    "layers-shared": Kind(
-        "warning",
-        "06",
-        "one layer in several places",
-        "nn.ModuleList(make_layer() for _ in range(n))  # not [make_layer()] * n",
-    ),
-    "shared-batchnorm": Kind(
-        "warning",
-        "05",
-        "one BatchNorm in several places",
-        "self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(depth))",
-    ),
-    "statistics-unfit": Kind(
-        "error",
-        "05",
-        "running statistics that do not fit",
-        "model.train(); [model(batch) for batch in batches]; model.eval()  # with torch.no_grad()",
-    ),
-    "random-in-eval": Kind(
-        "error",
-        "11",
-        "dropout that does not rest in eval mode",
-        "F.dropout(x, p, training=self.training)",
-    ),
-    "examples-mix": Kind(
-        "error",
-        "11",
-        "examples that mix",
-        "x.permute(0, 2, 1)  # not x.view(...); softmax(dim=-1); batch_first=True",
-    ),
-    "batch-too-small": Kind(
-        "warning",
-        "05",
-        "a batch too small for BatchNorm",
-        "nn.GroupNorm(8, channels)  # or DataLoader(..., batch_size=32, drop_last=True)",
-    ),
-    "not-in-optimizer": Kind(
-        "error",
-        "06",
-        "parameters that the optimizer does not hold",
-        "optimizer = torch.optim.AdamW(model.parameters(), lr=lr)  # when the model is complete",
-    ),
-    "missing-gradient": Kind(
-        "warning",
-        "02",
-        "parameters without a gradient",
-        "hidden = layer(x)  # no .detach(), .item(), no_grad() or argmax on the way; or freeze: requires_grad_(False)",
-    ),
-    "units-alike": Kind(
-        "warning",
-        "04",
-        "units that are all the same",
-        "nn.init.kaiming_normal_(layer.weight)  # random, not constant",
-    ),
-    "dead-units": Kind(
-        "warning",
-        "03",
-        "dead units",
-        "nn.init.zeros_(layer.bias); nn.LeakyReLU(0.01)  # and a smaller rate",
-    ),
-    "saturated": Kind(
-        "warning",
-        "03",
-        "saturated outputs",
-        'nn.init.xavier_normal_(layer.weight, nn.init.calculate_gain("tanh"))',
-    ),
-    "signal-grows": Kind(
-        "warning",
-        "04",
-        "the outputs grow",
-        "nn.init.kaiming_normal_(layer.weight)  # x + block(x): a norm within, or times depth ** -0.5",
-    ),
-    "signal-fades": Kind(
-        "warning",
-        "04",
-        "the signal fades",
-        'nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # or a norm, or x + block(x)',
-    ),
-    "collapse": Kind(
-        "warning",
-        "04",
-        "examples come out alike",
-        "x = x + block(norm(x))  # or tanh with a gain of 1 in place of ReLU",
-    ),
-    "constant-units": Kind(
-        "warning",
-        "02",
-        "constant units",
-        "nn.init.kaiming_normal_(layer.weight)  # and look at what the layer is given",
-    ),
-    "blocked-gradient": Kind(
-        "warning",
-        "02",
-        "gradients that are blocked",
-        "nn.init.kaiming_normal_(layer.weight)  # for what puts out a constant behind them",
-    ),
-    "gradients-vanish": Kind(
-        "warning",
-        "07",
-        "the gradients vanish on their way back",
-        "nn.init.kaiming_normal_(layer.weight)  # or ReLU for sigmoid, a norm, x + block(x)",
-    ),
-    "gradients-explode": Kind(
-        "warning",
-        "07",
-        "the gradients explode on their way back",
-        "nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # and weights of a smaller std",
-    ),
-    "first-loss-high": Kind(
-        "warning",
-        "02",
-        "the loss is higher than that of knowing nothing",
-        "with torch.no_grad(): output_layer.weight.mul_(0.1)  # or a std of 0.02",
-    ),
-    "update-too-large": Kind(
-        "warning",
-        "07",
-        "updates too large for the weights",
-        'for group in optimizer.param_groups: group["lr"] *= 0.1',
-    ),
-    "update-too-small": Kind(
-        "warning",
-        "07",
-        "updates too small for the weights",
-        'for group in optimizer.param_groups: group["lr"] *= 10',
-    ),
-    "loss-stands": Kind(
-        "warning",
-        "02",
-        "the loss stands still",
-        "checkup.diagnose(model, inputs, targets, loss_fn, optimizer=optimizer)  # it says why",
-    ),
-    "layers-start-alike": Kind(
-        "warning",
-        "11",
-        "layers that start with the same weights",
-        "[nn.init.xavier_uniform_(p) for p in model.encoder.parameters() if p.ndim > 1]",
-    ),
-    "mode-hides": Kind(
-        "warning", "05", "the model is in eval mode", "model.train()  # after each evaluation"
-    ),
-    "useless-bias": Kind(
-        "warning",
-        "05",
-        "a bias that does nothing",
-        "nn.Conv2d(..., bias=False)  # the BatchNorm behind it has a bias",
-    ),
-    "zero-by-design": Kind("remark", "04", "a branch that starts at zero", "none is needed"),
+    id: Kind(severity, lesson, what, remedy)
+    for id, severity, lesson, what, remedy in re.findall(
+        r"^(\S+) \((\w+), (\w+)\): (.*)\n    (.*)$", TABLE, re.MULTILINE
+    )
 }
 ORDER = {name: place for place, name in enumerate(KINDS)}
 
@@ -380,9 +248,14 @@ FOLLOWS = {
     "shape-mismatch": {"first-loss-high", "output-range"},
     "probabilities-for-logits": {"loss-below-bound", "first-loss-high", "update-too-small"}
     | {"saturated", "gradients-vanish", "output-range", "collapse", "constant-units"},
-    "logits-for-probabilities": {"loss-below-bound", "first-loss-high"},
-    "targets-invalid": {"loss-below-bound", "first-loss-high", "output-range", "loss-raises"},
-    "output-range": {"first-loss-high", "dead-units", "saturated", "blocked-gradient"},
+    "logits-for-probabilities": {"loss-below-bound", "first-loss-high", "wrong-direction"},
+    "targets-invalid": {"loss-below-bound", "first-loss-high", "output-range", "loss-raises"}
+    | {"wrong-direction", "update-too-large", "examples-mix"},
+    "output-range": {"first-loss-high", "dead-units", "saturated", "blocked-gradient"}
+    | {"update-too-large", "update-too-small"},
+    "loss-below-bound": {"wrong-direction"},
+    "wrong-direction": {"update-too-large", "first-loss-high"},
+    "dropout-high": _WEAK | _HOT,
     "shared-batchnorm": {"layers-shared"},
     "statistics-unfit": _HOT | _WEAK | {"mode-hides"},
     "unregistered": {"not-in-optimizer"},
@@ -429,7 +302,7 @@ class Finding:
         return f"{told} Remedy: {self.remedy} [{self.id}, lesson {self.lesson}]"
 
 
-def finding(id, where, evidence, *, severity=None, what=None, remedy=None):
+def finding(id, where, evidence, severity=None, what=None, remedy=None):
     """A Finding, with what its kind says where nothing else is given."""
     kind = KINDS[id]
     told = (id, severity or kind.severity, what or kind.what, where, evidence)
@@ -659,6 +532,13 @@ def _listed(names):
     """The first of the names, and how many more there are."""
     names = list(names)
     return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+
+
+def of_worst(id, off, words, **options):
+    """The finding for {place: value}, if there is one, with words about the place where the value is the largest."""
+    if off:
+        worst = max(off, key=off.get)
+        yield finding(id, _listed(off), words.format(off[worst], worst), **options)
 
 
 def _numbers(count):
@@ -925,6 +805,8 @@ class Call:
     directions: float = math.nan
     gradient_norm: float | None = None
     gradient_mean: float = math.nan
+    node: object = None
+    gates: bool = False
 
     @property
     def std(self):
@@ -963,7 +845,7 @@ class Recorder:
         self.examples, self.active, self.trouble, self.measure = examples, True, [], measure
         self.calls, self.at_work, self.handles, self.times = [], [], [], Counter()
         self.called, self.places, self.direct = set(), defaultdict(list), {}
-        self.attention, self.dropped, self.order = {}, [], []
+        self.attention, self.dropped, self.order, self.rates = {}, [], [], {}
         self.given = {place_of(one) for one in given if one.numel()} - {None}
         self.channels, self.before = False, None
 
@@ -998,13 +880,9 @@ class Recorder:
             for outer in self.at_work[-1:]:
                 outer.calls_others = True
             self.at_work.append(SimpleNamespace(place=place, calls_others=False))
-            if (
-                self.measure
-                and inputs
-                and isinstance(inputs[0], torch.Tensor)
-                and inputs[0].numel()
-            ):
-                self.given_to(place, module, inputs[0])
+            first = inputs[0] if inputs and self.measure else None
+            if isinstance(first, torch.Tensor) and first.numel():
+                self.given_to(place, module, first)
 
         return enter
 
@@ -1048,30 +926,15 @@ class Recorder:
         try:
             sample = thinned(out)
             by_example = out.ndim > 1 and len(out) == self.examples and len(sample) > 1
-            spread = (
-                spread_over_examples(sample)
-                if by_example
-                else out.new_zeros(2, dtype=torch.float32)
-            )
+            spread = spread_over_examples(sample) if by_example else torch.zeros_like(sample[0, :1])
             mean = out.detach().mean(dtype=torch.float32 if out.dtype.itemsize < 4 else None)
-            numbers = torch.cat([torch.stack([norm_of(out), mean]).float(), spread])
-            call = Call(
-                label,
-                path,
-                kind,
-                module,
-                out.numel(),
-                tuple(out.shape),
-                out.dtype,
-                sample,
-                numbers,
-                by_example,
-                source=self.before,
-            )
+            numbers = torch.cat([torch.stack([norm_of(out), mean]).float(), spread.expand(2)])
+            shape = out.numel(), tuple(out.shape), out.dtype
+            call = Call(label, path, kind, module, *shape, sample, numbers, by_example)
+            call.source, call.node = self.before, out.grad_fn if kind in GATES else None
             if rectifier and out.ndim > 1:
-                units = (
-                    out.detach().movedim(1, -1) if self.channels and out.ndim > 2 else out.detach()
-                )
+                units = out.detach()
+                units = units.movedim(1, -1) if self.channels and out.ndim > 2 else units
                 units = units.reshape(-1, units.shape[-1])
                 if len(units) >= FEWEST_ROWS:
                     call.dead = (units.amax(0) <= 0).float().mean()
@@ -1093,13 +956,8 @@ class Recorder:
         """Turn tensors into numbers, all at once: on a GPU each one by itself would wait."""
         if self.calls:
             table = torch.stack([call.numbers for call in self.calls]).tolist()
-            for call, (norm, mean, between, directions) in zip(self.calls, table, strict=True):
-                call.norm, call.mean, call.between, call.directions = (
-                    norm,
-                    mean,
-                    between,
-                    directions,
-                )
+            for call, row in zip(self.calls, table, strict=True):
+                call.norm, call.mean, call.between, call.directions = row
                 call.dead = None if call.dead is None else call.dead.item()
         for call in self.calls:
             if call.gradient is not None:
@@ -1148,11 +1006,13 @@ class Functions(TorchFunctionMode):
             self.look(place, out)
         elif name == "scaled_dot_product_attention":
             self.look(place, attention_of(*args, **kwargs))
-        elif name == "dropout":
+        elif name.endswith(("dropout", "dropout1d", "dropout2d", "dropout3d")):
             training = args[2] if len(args) > 2 else kwargs.get("training", True)
             rate = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
             if training and rate and not place.module.training:
                 recorder.dropped.append(place.label)
+            if training and DROPPED < rate < 1:
+                recorder.rates[place.label] = rate
         elif name in ("batch_norm", "instance_norm") and not isinstance(place.module, CANCELLERS):
             recorder.order.append(name)
         return out
@@ -1191,7 +1051,7 @@ class LossFunctions(TorchFunctionMode):
         return out
 
     def note(self, name, args, kwargs, out):
-        if name in LIKELIHOODS | BINARY | DIFFERENCES | ARITHMETIC | {"kl_div"}:
+        if name in COMPARED:
             pair = [
                 *args[:2],
                 *(kwargs[key] for key in ("input", "target", "other") if key in kwargs),
@@ -1235,6 +1095,7 @@ class Seen:
     nodes: Counter = field(default_factory=Counter)
     pairwise: bool = False
     rate_is_cause: bool = False
+    climb: float | None = None
     random: torch.Tensor | None = None
 
     @property
@@ -1246,6 +1107,26 @@ class Seen:
         if text not in self.report.notes:
             self.report.notes.append(text)
 
+    @property
+    def some(self):
+        """The main tensor of as many examples as a loss is asked with, without its graph; or None."""
+        if self.main is None or not self.main.ndim or not self.main.numel():
+            return None
+        cuts = isinstance(self.targets, torch.Tensor) and len(self.targets.shape[:1]) == 1
+        cuts = cuts and len(self.targets) == len(self.main) and self.main.numel() > MOST_ASKED
+        count = max(MOST_ASKED // self.main[0].numel(), 2) if cuts else len(self.main)
+        return self.main.detach()[:count]
+
+    def targets_of(self, main):
+        """The targets of the examples in a main tensor with fewer of them."""
+        if (
+            isinstance(self.targets, torch.Tensor)
+            and self.targets.ndim
+            and len(main) < len(self.main)
+        ):
+            return self.targets[: len(main)]
+        return self.targets
+
     def ask(self, main, targets=None, grad=False):
         """The loss with another main tensor; None where the output cannot be rebuilt, or the loss raises."""
         output = with_main(self.output, main)
@@ -1253,10 +1134,26 @@ class Seen:
             return None
         try:
             with torch.set_grad_enabled(grad):
-                loss = self.loss_of(output, self.targets if targets is None else targets)
+                loss = self.loss_of(output, self.targets_of(main) if targets is None else targets)
         except Exception:
             return None
         return loss if isinstance(loss, torch.Tensor) and loss.numel() == 1 else None
+
+    def costs(self, *mains, targets=None):
+        """The losses with other main tensors, as numbers; None if one is missing or not finite."""
+        found = [self.ask(one, targets) for one in mains]
+        if any(one is None or not one.isfinite() for one in found):
+            return None
+        return [float(one) for one in found]
+
+    def slope(self, main):
+        """The gradient of the loss at another main tensor; None where there is none, or it is not finite."""
+        main = main.detach().clone().requires_grad_()
+        loss = self.ask(main, grad=True)
+        if loss is None or not loss.requires_grad or not loss.isfinite():
+            return None
+        gradient = torch.autograd.grad(loss, main, allow_unused=True)[0]
+        return None if gradient is None or not gradient.isfinite().all() else gradient
 
 
 def role_of(name):
@@ -1265,18 +1162,24 @@ def role_of(name):
 
 
 def graph_of(*tensors):
-    """(the leaves at the start of the tensors' graph, how many nodes of which kind)."""
+    """(the leaves at the start of the tensors' graph, how many nodes of which kind, {nodes that are factors})."""
     leaves, kinds, todo, known = [], Counter(), [one.grad_fn for one in tensors], set()
+    factors = set()
     while todo:
         node = todo.pop()
         if node is None or node in known:
             continue
         known.add(node)
-        kinds[type(node).__name__] += 1
+        name = type(node).__name__
+        kinds[name] += 1
         if hasattr(node, "variable"):
             leaves.append(node.variable)
-        todo += [before for before, _ in node.next_functions]
-    return leaves, kinds
+        for before, _ in node.next_functions:
+            todo.append(before)
+            while name.startswith("Mul") and before is not None:
+                factors.add(before)
+                before = before.next_functions[0][0] if VIEWS.match(type(before).__name__) else None
+    return leaves, kinds, factors
 
 
 VIEWS = re.compile(
@@ -1285,39 +1188,51 @@ VIEWS = re.compile(
 )
 
 
-def made_by(tensor):
-    """The name of the operation that made a tensor, views aside, such as "Softmax"; "" for a leaf."""
-    node = tensor.grad_fn
-    while node is not None and VIEWS.match(type(node).__name__):
+def maker_of(node, more=()):
+    """The node of the graph behind views, and behind operations with one of these names."""
+    while node is not None and (
+        VIEWS.match(type(node).__name__) or type(node).__name__.startswith(more)
+    ):
         node = node.next_functions[0][0] if node.next_functions else None
+    return node
+
+
+def has_cosines(tensor, scaled=True):
+    """Whether a tensor holds products of vectors that were divided by their norms, scaled or not."""
+    node = maker_of(tensor.grad_fn, ("Mul", "Div") if scaled else ())
+    if not type(node).__name__.startswith(("Mm", "Bmm")):
+        return False
+    factors = [maker_of(before) for before, _ in node.next_functions]
+    return all(type(one).__name__.startswith("Div") for one in factors)
+
+
+def made_by(tensor):
+    """The name of the operation that made a tensor, views aside, such as "Softmax" or "Cosine"; "" for a leaf."""
+    if has_cosines(tensor, scaled=False):
+        return "Cosine"
+    node = maker_of(tensor.grad_fn)
     return "" if node is None else re.sub(r"Backward\d*$", "", type(node).__name__)
 
 
 def loss_by(loss_fn):
     """From (output, targets) to the loss: loss_fn with the whole output, or else with its main tensor."""
-    if loss_fn is None:
 
-        def own(output, targets):
-            inside = (
-                output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
-            )
-            return first_tensor(output) if inside is None else inside
-
-        return own
+    def own(output, targets):
+        known = isinstance(output, dict)
+        inside = output.get("loss") if known else getattr(output, "loss", None)
+        return first_tensor(output) if inside is None else inside
 
     def told(output, targets):
         given = () if targets is None and not takes_two(loss_fn) else (targets,)
         main = main_tensor(output)
-        if output is main:
-            return loss_fn(output, *given)
         try:
             return loss_fn(output, *given)
         except Exception:
-            if main is None:
+            if main is None or output is main:
                 raise
             return loss_fn(main, *given)
 
-    return told
+    return own if loss_fn is None else told
 
 
 def takes_two(function):
@@ -1344,59 +1259,42 @@ def raised(id, where, error, more=""):
 def loss_raised(seen, error):
     """What a loss that raises an error tells: targets or outputs that it cannot take, or something else."""
     said, main, targets = str(error), seen.main, seen.targets
+    has_targets = isinstance(targets, torch.Tensor)
     shape = "no tensor of floats" if main is None else f"of shape {tuple(main.shape)}"
     more = f" The model's output is {shape}"
-    more += (
-        f", the targets' shape {tuple(targets.shape)}."
-        if isinstance(targets, torch.Tensor)
-        else "."
-    )
-    named = {name for name, *_ in seen.terms}
-    if "binary_cross_entropy" in named and main is not None:
+    more += f", the targets' shape {tuple(targets.shape)}." if has_targets else "."
+    if "binary_cross_entropy" in {name for name, *_ in seen.terms} and main is not None:
         low, high = main.detach().min().item(), main.detach().max().item()
         if low < 0 or high > 1:
-            evidence = (
-                f"BCELoss needs outputs within 0 to 1, and they go from {low:.2g} to {high:.2g}."
-            )
-            return finding(
-                "logits-for-probabilities",
-                "loss_fn",
-                evidence,
-                remedy="loss_fn = nn.BCEWithLogitsLoss()",
-            )
-        if isinstance(targets, torch.Tensor) and "between 0 and 1" in said:
+            evidence = f"BCELoss needs outputs of 0 to 1, and they go from {low:.2g} to {high:.2g}."
+            remedy = "loss_fn = nn.BCEWithLogitsLoss()"
+            return finding("logits-for-probabilities", "loss_fn", evidence, remedy=remedy)
+        if has_targets and "between 0 and 1" in said:
             return invalid_targets(targets, "0 to 1")
-    if (
-        isinstance(error, IndexError)
-        and "out of bounds" in said
-        and isinstance(targets, torch.Tensor)
-    ):
-        classes = (
-            "" if main is None or main.ndim < 2 else f" (the output has shape {tuple(main.shape)})"
-        )
+    if isinstance(error, IndexError) and "out of bounds" in said and has_targets:
+        known = main is not None and main.ndim > 1
+        classes = f" (the output has shape {tuple(main.shape)})" if known else ""
         return invalid_targets(targets, f"0 to classes − 1{classes}")
-    if isinstance(targets, torch.Tensor) and re.search(
-        r"(size|shape|dimension)", said, re.IGNORECASE
-    ):
-        remedy = "loss_fn(output, targets.view_as(output))  # classes are dimension 1: output.transpose(1, 2)"
-        evidence = f"{type(error).__name__}: {' '.join(said.split())[:300]}.{more}"
-        return finding("shape-mismatch", "loss_fn", evidence, remedy=remedy)
+    if has_targets and re.search(r"(size|shape|dimension)", said, re.IGNORECASE):
+        return raised("shape-mismatch", "loss_fn", error, more)
     return raised("loss-raises", "loss_fn", error, more)
 
 
-def invalid_targets(targets, allowed):
+def invalid_targets(
+    targets, allowed, evidence="", remedy="targets = (targets > threshold).float()"
+):
     """The finding that targets are not what the loss can take."""
     low, high = targets.min().item(), targets.max().item()
-    evidence = f"They go from {low:.4g} to {high:.4g}, and the loss takes {allowed}."
-    remedy = "targets = (targets > threshold).float()  # or the right number of outputs, or labels from 0 on"
-    return finding("targets-invalid", "targets", evidence, remedy=remedy)
+    evidence += f"they go from {low:.4g} to {high:.4g}, and the loss takes {allowed}."
+    remedy += "  # or labels from 0 on, or more outputs" if remedy.endswith("ld).float()") else ""
+    return finding("targets-invalid", "targets", evidence[0].upper() + evidence[1:], remedy=remedy)
 
 
 def not_finite(seen):
     """Where something is nan or inf for the first time."""
 
     def told(what, where, evidence, remedy):
-        return finding("not-finite", where, evidence, what=what, remedy=remedy)
+        return finding("not-finite", where, evidence, what=f"{what} not finite", remedy=remedy)
 
     for name, p in seen.model.named_parameters():
         size = seen.sizes.get(name, (None,))[0]
@@ -1404,12 +1302,8 @@ def not_finite(seen):
             continue
         if bad := (~p.detach().isfinite()).sum().item():
             evidence = f"{bad:,} of its {p.numel():,} numbers are nan or inf."
-            return told(
-                "a parameter is not finite",
-                name,
-                evidence,
-                "load the last good state, and train with a smaller rate or clip_grad_norm_",
-            )
+            remedy = "load the last good state, and train with a smaller rate or clip_grad_norm_"
+            return told("a parameter is", name, evidence, remedy)
     for given in tensors_in((seen.inputs, seen.targets)):
         if not given.is_floating_point() or math.isfinite(norm_of(given).item()):
             continue
@@ -1418,52 +1312,28 @@ def not_finite(seen):
             where = "targets" if is_target else "inputs"
             evidence = f"{bad:,} of {given.numel():,} numbers are nan or inf."
             remedy = f"assert {where}.isfinite().all()  # where the data are read"
-            return told(f"the {where} are not finite", where, evidence, remedy)
+            return told(f"the {where} are", where, evidence, remedy)
+    remedy = "x.clamp_min(1e-6)  # before logarithms, roots and quotients"
     for call in seen.calls:
         if not math.isfinite(call.norm) and not call.sample.isfinite().all():
-            share = (~call.sample.isfinite()).float().mean().item()
-            evidence = f"{_numbers(share)} of its outputs are nan or inf, and those of no module before it."
-            return told(
-                "the first layer that is not finite",
-                call.label,
-                evidence,
-                "keep logarithms, roots and quotients away from 0: x.clamp_min(1e-6)",
-            )
-    if (
-        seen.main is not None
-        and not math.isfinite(norm_of(seen.main).item())
-        and not seen.main.isfinite().all()
-    ):
-        return told(
-            "the output is not finite",
-            "the output",
-            "No module before it is to blame; a function in forward is.",
-            "x.clamp_min(1e-6) before logarithms, roots and quotients",
-        )
+            share = _numbers((~call.sample.isfinite()).float().mean().item())
+            evidence = f"{share} of its outputs are nan or inf, and those of no module before it."
+            return told("the first layer that is", call.label, evidence, remedy)
+    if seen.main is not None and not seen.main.isfinite().all():
+        evidence = "No module before it is to blame; a function in forward is."
+        return told("the output is", "the output", evidence, remedy)
     if seen.loss is not None and not seen.loss.isfinite():
         evidence = f"It is {seen.loss.item()}, though all outputs of the layers are finite."
-        return told(
-            "the loss is not finite",
-            "loss_fn",
-            evidence,
-            "use the losses that take logits, and a batch with at least one label that counts",
-        )
+        remedy = "use the losses that take logits, and a batch with at least one label that counts"
+        return told("the loss is", "loss_fn", evidence, remedy)
     for name, (_, size) in reversed(seen.sizes.items()):
         if size is None or math.isfinite(size) or seen.gradients[name].isfinite().all():
             continue
-        back = [
-            c
-            for c in seen.calls
-            if c.gradient_norm is not None and not math.isfinite(c.gradient_norm)
-        ]
-        where = back[-1].label if back else name
+        sizes = [(call.label, call.gradient_norm) for call in seen.calls]
+        back = [label for label, size in sizes if size is not None and not math.isfinite(size)]
         evidence = "On the way back it is the first whose gradient holds nan or inf."
-        return told(
-            "a gradient is not finite",
-            where,
-            evidence,
-            "a root or norm at 0 has an infinite slope: (x.square().sum() + 1e-6).sqrt()",
-        )
+        remedy = "a root or norm at 0 has an infinite slope: (x.square().sum() + 1e-6).sqrt()"
+        return told("a gradient is", back[-1] if back else name, evidence, remedy)
     return None
 
 
@@ -1511,6 +1381,7 @@ BOUNDED = {
     "Sigmoid": (0, 1),
     "Softmax": (0, 1),
     "Tanh": (-1, 1),
+    "Cosine": (-1, 1),
     "Relu": (0, math.inf),
     "Softplus": (0, math.inf),
     "Hardtanh": (-1, 1),
@@ -1519,65 +1390,81 @@ BOUNDED = {
 
 
 def expectations(seen):
-    """Probabilities where the loss expects logits, logits where it expects probabilities, and the like."""
+    """Probabilities where the loss expects logarithms, targets that it cannot take or that cannot be reached."""
     for name, given, wanted, _ in seen.terms:
         if not given.is_floating_point() or given.numel() == 0:
             continue
         scores, made = given.detach(), made_by(given)
+        numbers = isinstance(wanted, torch.Tensor) and wanted.numel() > 0
         if name == "cross_entropy" and has_one_logit(seen, scores, wanted):
-            evidence = (
-                f"The outputs have the shape {tuple(scores.shape)}: a softmax over one class is 1 "
-            )
+            evidence = f"The outputs are {tuple(scores.shape)}: a softmax over one class is 1 "
             evidence += "whatever the network says, or it goes over the batch."
-            yield finding(
-                "output-range",
-                "the output",
-                evidence,
-                severity="error",
-                what="one logit where a score for each class is expected",
-                remedy="loss_fn = nn.BCEWithLogitsLoss()  # or a last layer with one output for each class",
+            what = "one logit where a score for each class is expected"
+            remedy = "loss_fn = nn.BCEWithLogitsLoss()  # or one output for each class"
+            yield finding("output-range", "the output", evidence, "error", what, remedy)
+        elif name in ("cross_entropy", "nll_loss") and has_swapped_classes(scores, given, wanted):
+            evidence = (
+                f"The scores are {tuple(scores.shape)}, with their classes last, as a linear "
             )
-        elif name in ("cross_entropy", "log_softmax") and scores.ndim > 1:
-            yield from probabilities_for_logits(scores, made, name)
-        elif name == "nll_loss" and scores.ndim > 1:
-            yield from log_probabilities(scores)
+            evidence += (
+                f"layer puts them; {name} takes dimension 1 for the classes. Nothing raises,"
+            )
+            evidence += " as both are as long."
+            remedy = f"F.{name}(scores.transpose(1, 2), targets)"
+            yield finding("shape-mismatch", "loss_fn", evidence, remedy=remedy)
+        elif name == "cross_entropy" and is_scaled_one_hot(wanted, scores):
+            remedy = "targets = targets / targets.sum(1, True)"
+            yield invalid_targets(wanted, "shares that sum to 1", remedy=remedy)
+        elif name in ("nll_loss", "ctc_loss") and scores.ndim > 1:
+            yield from log_probabilities(scores, 1 if name == "nll_loss" else -1)
+        elif name == "kl_div" and wanted.min() < 0 and is_distribution(wanted.exp(), -1):
+            evidence = (
+                "Unless log_target=True, kl_div takes probabilities, and not their logarithms: "
+            )
+            yield invalid_targets(wanted, "0 to 1", evidence, "nn.KLDivLoss(log_target=True)")
         elif name == "kl_div" and scores.min() >= 0:
-            evidence = f"kl_div takes logarithms of probabilities; here they are {scores.min().item():.2g} or more."
-            yield finding(
-                "probabilities-for-logits",
-                "loss_fn",
-                evidence,
-                what="probabilities where logarithms are expected",
-                remedy='F.kl_div(F.log_softmax(output, -1), targets, reduction="batchmean")',
-            )
-        elif name == "binary_cross_entropy_with_logits":
-            if made in ("Sigmoid", "Softmax", "Hardsigmoid"):
-                evidence = (
-                    f"A {made.lower()} makes the outputs, up to {scores.max().item():.2g}, and the "
-                )
-                evidence += "loss applies another: it cannot fall below 0.31 for a positive, 0.69 for a negative."
-                yield finding(
-                    "probabilities-for-logits",
-                    "the output",
-                    evidence,
-                    remedy="remove the last sigmoid, and apply it only to predict",
-                )
-            elif made == "Relu":
-                yield rectified(name, "a probability below 0.5")
-        if (
-            name in BINARY
-            and wanted is not None
-            and wanted.numel()
-            and not 0 <= wanted.min() <= wanted.max() <= 1
-        ):
+            evidence = f"kl_div takes logarithms of probabilities; here they are {scores.min():.2g} or more."
+            what = "probabilities where logarithms are expected"
+            remedy = 'F.kl_div(F.log_softmax(output, -1), targets, reduction="batchmean")'
+            yield finding("probabilities-for-logits", "loss_fn", evidence, what=what, remedy=remedy)
+        elif name in SIGNED and numbers and (wanted.abs() != 1).any():
+            yield invalid_targets(wanted, "−1 and 1", remedy="targets = 2 * targets - 1")
+        elif name in BINARY and numbers and not 0 <= wanted.min() <= wanted.max() <= 1:
             yield invalid_targets(wanted, "0 to 1: with others it has no lower bound")
-        if (
-            name in DIFFERENCES
-            and wanted is not None
-            and made in BOUNDED
-            and not wanted.requires_grad
-        ):
+        elif made in BOUNDED and numbers and is_compared(seen, name, wanted):
             yield from out_of_reach(made, wanted)
+
+
+def is_compared(seen, name, wanted):
+    """Whether a function compares what it is given with targets, by a loss of torch or by a difference."""
+    targets = seen.targets
+    same = (
+        isinstance(targets, torch.Tensor)
+        and wanted.shape == targets.shape
+        and wanted.equal(targets)
+    )
+    return (name in DIFFERENCES and not wanted.requires_grad) or (name in SUBTRACTIONS and same)
+
+
+def is_scaled_one_hot(wanted, scores):
+    """Whether targets in the shape of the scores have in each row one number that is not 0, always the same, not 1."""
+    if wanted is None or wanted.shape != scores.shape or scores.ndim < 2:
+        return False
+    present = wanted[wanted != 0]
+    one_each = ((wanted != 0).sum(1) == 1).all() and present.numel()
+    return bool(one_each and (present == present[0]).all() and present[0] not in (1, -1))
+
+
+def has_swapped_classes(scores, given, wanted):
+    """Whether a linear layer made scores (batch, time, classes) with as many times as classes, taken for each other."""
+    labels = isinstance(wanted, torch.Tensor) and not wanted.is_floating_point()
+    if not labels or scores.ndim != 3 or scores.shape[1] != scores.shape[2]:
+        return False
+    node, turned = given.grad_fn, False
+    while node is not None and node is not maker_of(given.grad_fn, ("LogSoftmax",)):
+        turned = turned or type(node).__name__.startswith(("Transpose", "Permute"))
+        node = node.next_functions[0][0]
+    return not turned and type(node).__name__.startswith(("Addmm", "Mm", "Linear", "Add", "Bmm"))
 
 
 def has_one_logit(seen, scores, wanted):
@@ -1590,69 +1477,230 @@ def has_one_logit(seen, scores, wanted):
     return scores.ndim == 1 and len(scores) == seen.examples and len(scores) > 1 and not shares
 
 
-def probabilities_for_logits(scores, made, name):
-    """The scores of a cross-entropy that are already probabilities, or bounded."""
-    dim = 1 if name == "cross_entropy" else -1
-    classes = scores.shape[dim]
-    bound = math.log(1 + (classes - 1) / math.e)
-    if is_distribution(scores, dim) or made == "Sigmoid":
-        kind = "sum to 1 and are" if made != "Sigmoid" else "come from a sigmoid, so they are"
-        evidence = f"The outputs {kind} within 0 to 1, and the loss applies a softmax of its own: for {classes} "
-        evidence += f"classes it cannot fall below {bound:.2f}."
-        yield finding(
-            "probabilities-for-logits",
-            "the output",
-            evidence,
-            remedy=f"remove the last {'sigmoid' if made == 'Sigmoid' else 'softmax'}: loss_fn(logits, targets)",
-        )
-    elif made == "Tanh":
-        evidence = f"They are within −1 to 1: for {classes} classes the loss cannot fall below "
-        evidence += f"{math.log(1 + (classes - 1) * math.exp(-2)):.2f}."
-        yield finding(
-            "output-range",
-            "the output",
-            evidence,
-            what="bounded outputs where logits are expected",
-            remedy="remove the last tanh",
-        )
-    elif made == "Relu":
-        yield rectified(name, "a score below 0")
+def right_answers(seen):
+    """Of each output the right side: 1 or -1 for labels and for targets of two values, between them for shares.
+
+    For as many examples as a loss is asked with. None where it is not known which output a target is for.
+    """
+    main, targets = seen.some, seen.targets_of(seen.some)
+    if main is None or not isinstance(targets, torch.Tensor) or not targets.numel():
+        return None
+    dim = unit_dimension(main, targets)
+    labels = not targets.is_floating_point() and targets.dtype != torch.bool
+    if labels and dim is not None and targets.shape == (*main.shape[:dim], *main.shape[dim + 1 :]):
+        labels = targets.long().clamp(0, main.shape[dim] - 1)
+        return 2 * F.one_hot(labels, main.shape[dim]).movedim(-1, dim).to(main.dtype) - 1
+    values = targets.detach().to(main.dtype)
+    if targets.numel() != main.numel() or values.min() == values.max():
+        return None
+    values = values.view_as(main)
+    low, high = values.min(), values.max()
+    if low in (-1, 0) and ((values == low) | (values == high)).all():
+        return torch.where(values == high, 1, -1).to(main.dtype)
+    return 2 * values - 1 if low >= 0 and high <= 1 else None
 
 
-def rectified(name, what):
-    """The finding that a ReLU makes the logits."""
-    evidence = f"A ReLU makes what {name} takes as logits: it cannot say {what}, and a score of 0 gets no gradient."
-    return finding(
-        "output-range",
-        "the output",
-        evidence,
-        what="a ReLU behind the last layer",
-        remedy="remove the nonlinearity behind the last linear layer",
+def bounded_outputs(seen):
+    """Outputs behind a softmax, sigmoid, tanh or ReLU for a loss that has logits in mind.
+
+    The loss itself is asked: what the right answers cost within the outputs' range, beyond it, and in its middle.
+    """
+    main, right = seen.some, right_answers(seen)
+    if right is None or any(name == "nll_loss" for name, *_ in seen.terms):
+        return
+    made, dim = made_by(seen.main), unit_dimension(main, seen.targets)
+    if made not in BOUNDED and dim is not None and is_distribution(main, dim):
+        made = "Softmax"
+    if made not in BOUNDED:
+        return
+    low, high = BOUNDED[made]
+    share, sizes = (right + 1) / 2, (1, 3, 10, CONFIDENT[0])
+    inside = [low + (min(high, size) - low) * share for size in sizes]
+    middle = torch.full_like(share, (low + min(high, 1)) / 2)
+    costs = seen.costs(middle, *inside, *(size * right for size in sizes))
+    if costs is None:
+        return
+    middle, within, beyond = costs[0], min(costs[1:5]), min(costs[5:])
+    family, name = family_of(seen), made.lower()
+    misses = beyond + OUT_OF_REACH * (middle - beyond) < within < middle
+    if made == "Relu" and (family in ("softmax", "sigmoid") or misses):
+        evidence = "A ReLU makes what the loss takes as logits: they cannot be below 0, and there is no gradient at 0."
+        remedy = "remove the nonlinearity behind the last linear layer"
+        what = "a ReLU behind the last layer"
+        yield finding("output-range", "the output", evidence, what=what, remedy=remedy)
+        return
+    if not misses or beyond < -1e-3 * abs(middle):
+        return
+    if made == "Softmax" and family == "softmax":
+        evidence = "The outputs sum to 1 and are within 0 to 1, and the loss applies a softmax of its own: for "
+        evidence += f"{main.shape[dim]} classes it cannot fall below {within:.2f}."
+    else:
+        evidence = f"A {name} keeps the outputs within {low} to {high:g}: there the right answers cost {within:.2f} at "
+        evidence += f"best, and as logits {beyond:.2g}."
+    remedy = f"remove the last {name}: loss_fn(logits, targets)"
+    if made == "Cosine":
+        remedy = "logits = scale * cosines  # a scale of 10 to 30, or one that is learned"
+    id, what = "probabilities-for-logits", None
+    if low < 0:
+        id, what = "output-range", "bounded outputs where logits are expected"
+    yield finding(id, "the output", evidence, what=what, remedy=remedy)
+
+
+def two_values(seen):
+    """Targets of two values that are not the two for which the loss is made; and logits for one made for 0 to 1."""
+    main, right, targets = seen.some, right_answers(seen), seen.targets_of(seen.some)
+    if (
+        main is None
+        or not isinstance(targets, torch.Tensor)
+        or not targets.ndim
+        or len(targets) != len(main)
+    ):
+        return
+    values = targets.unique().tolist()
+    if len(values) != 2 or values[0] not in (-1, 0):
+        return
+    one_hot = main.ndim > 1 and targets.shape == main.shape and (targets.sum(1) == 1).all()
+    if values == [0, 1] and targets.numel() in (len(main), main.numel()) and not one_hot:
+        idle = targets.view(main.shape if targets.numel() == main.numel() else len(main)) == 0
+        ways = [(which, factor) for which in (idle, ~idle) for factor in (-3, 5)]
+        costs = seen.costs(main, *(elsewhere(main, *way) for way in ways))
+        flat = costs and [math.isclose(one, costs[0], rel_tol=1e-6) for one in costs[1:]]
+        if flat == [True, True, False, False]:
+            evidence = f"The loss does not depend on the outputs of the {idle.sum()} targets of 0: "
+            yield invalid_targets(targets, "−1 and 1", evidence, "targets = 2 * targets - 1")
+            return
+    if right is None or not is_like(targets, main):
+        return
+    if values == [0, 1]:
+        costs = seen.costs((right + 1) / 2, 5 * (right + 1))
+        if costs and costs[1] < -0.1 < -1e-3 < costs[0] and (main.min() < 0 or main.max() > 1):
+            evidence = f"For targets as outputs it is {costs[0]:.3g}, for 10 times them {costs[1]:.3g}: it is made for "
+            evidence += (
+                f"numbers from 0 to 1, and these go from {main.min():.2g} to {main.max():.2g}."
+            )
+            remedy = "loss_fn(output.sigmoid(), targets)"
+            yield finding("logits-for-probabilities", "loss_fn", evidence, remedy=remedy)
+        return
+    shares = (right + 1) / 2
+    bounded = made_by(seen.main) in ("Sigmoid", "Softmax")
+    sure = 0.001 + 0.998 * shares if bounded else CONFIDENT[0] * right
+    given, meant = seen.costs(sure), seen.costs(sure, targets=shares)
+    if given and meant and given[0] < -0.1 < -1e-3 <= meant[0]:
+        evidence = f"With outputs from {sure.min():.2g} to {sure.max():.2g}, on the right sides, it is {given[0]:.3g}: "
+        yield invalid_targets(targets, "0 and 1", evidence, "targets = (targets > 0).float()")
+
+
+def elsewhere(main, rows, factor):
+    """The main tensor, with other outputs in these rows."""
+    changed = main.clone()
+    changed[rows] = factor * (main[rows].flip(0) + 1)
+    return changed
+
+
+def not_finite_by_hand(seen):
+    """A loss that becomes inf or nan as soon as the outputs are sure, right or wrong: a logarithm without a limit."""
+    right, made = right_answers(seen), made_by(seen.main) if seen.main is not None else ""
+    if right is None or {name for name, *_ in seen.terms} & (LIKELIHOODS | BINARY | DIFFERENCES):
+        return
+    size = CONFIDENT[family_of(seen) == "softmax"]
+    sure, told = [size * right, -size * right], f"±{size}"
+    if made in ("Sigmoid", "Softmax", "Hardsigmoid"):
+        sure, told = [(right + 1) / 2, (1 - right) / 2], "0 and 1"
+    elif made in BOUNDED or (right.abs() < 1).any():
+        return
+    losses = [loss for loss in map(seen.ask, sure) if loss is not None]
+    if not all(loss.isfinite() for loss in losses):
+        evidence = f"For outputs of {told}, right and then wrong, it is "
+        evidence += f"{' and '.join(f'{loss:.3g}' for loss in losses)}: a logarithm of 0."
+        remedy = "F.cross_entropy, F.binary_cross_entropy_with_logits; or log(p.clamp_min(1e-6))"
+        what = "a loss that becomes inf or nan"
+        yield finding("not-finite", "loss_fn", evidence, "warning", what, remedy)
+
+
+def prefers(seen):
+    """-1 if the loss falls where outputs move towards their targets, 1 if it rises there, 0 if that is not known."""
+    known, main, right = known_result(seen), seen.some, right_answers(seen)
+    if known and known[1] > 0 and math.isclose(abs(seen.report.loss), known[1], rel_tol=1e-3):
+        return -1 if seen.report.loss > 0 else 1
+    if main is None:
+        return 0
+    low, high = BOUNDED.get(made_by(seen.main), (0, 0))
+    start = torch.full_like(main, (low + min(high, 1)) / 2)
+    if right is None:
+        targets = seen.targets_of(main)
+        if not is_like(targets, main):
+            return 0
+        start = targets.detach().to(main.dtype).mean(0, keepdim=True).expand_as(main)
+        right = targets - start
+    for where in (start, main):
+        gradient = seen.slope(where)
+        if gradient is None:
+            continue
+        towards = (gradient * (right - right.mean(0))).reshape(len(main), -1).sum(1)
+        if towards.sum().abs() > CONSISTENT * towards.abs().sum():
+            return int(towards.sum().sign())
+    return 0
+
+
+def is_like(targets, main):
+    """Whether targets are numbers, one for each of the main tensor's."""
+    return (
+        isinstance(targets, torch.Tensor)
+        and targets.is_floating_point()
+        and targets.shape == main.shape
+        and targets.ndim > 0
     )
 
 
-def log_probabilities(scores):
-    """What NLLLoss takes must be logarithms of probabilities."""
-    total = scores.float().logsumexp(1)
+def direction(seen):
+    """A step that raises a loss, or that lowers what rises with the right answers."""
+    if seen.climb is None or seen.climb == 0 or seen.pairwise:
+        return
+    wanted = prefers(seen)
+    if seen.climb > 0 and wanted < 0:
+        evidence = "The optimizer's step raises the loss, which falls where outputs come nearer to their targets"
+        evidence += ": it has maximize=True." if maximizes(seen) else "."
+        yield finding("wrong-direction", where_of(seen), evidence, remedy="maximize=False")
+    elif seen.climb < 0 and wanted > 0 and is_score(seen):
+        evidence = f"The loss, {seen.report.loss:.3g}, rises where outputs come nearer to their targets, and a step "
+        what = "a score that is minimized"
+        yield finding("wrong-direction", "loss_fn", f"{evidence}lowers it.", what=what)
+
+
+def maximizes(seen):
+    """Whether an optimizer is asked to raise the loss."""
+    return any(group.get("maximize") for one in seen.optimizers for group in one.param_groups)
+
+
+def is_score(seen):
+    """Whether a loss that rises with the right answers is no distance: of probabilities, or below 0 and not linear."""
+    if made_by(seen.main) in ("Sigmoid", "Softmax"):
+        return True
+    main = seen.some
+    costs = seen.costs(main, main - 1, main + 1, 2 * main, main + 10, main + 100)
+    if not costs:
+        return False
+    middle, low, high, twice, near, far = costs
+    if seen.report.loss >= 0:
+        return far < 20 * near < 0  # it falls without a bound, faster and faster
+    return not all(math.isclose(one, 2 * middle, rel_tol=1e-4) for one in (low + high, twice))
+
+
+def log_probabilities(scores, dim):
+    """What NLLLoss and CTCLoss take must be logarithms of probabilities."""
+    total = scores.float().logsumexp(dim)
     if total.abs().max() < 0.02:
         return
-    if is_distribution(scores, 1):
-        evidence = "The outputs are probabilities, and NLLLoss expects their logarithms: the loss is negative, to −1."
-        yield finding(
-            "probabilities-for-logits",
-            "loss_fn",
-            evidence,
-            what="probabilities where their logarithms are expected",
-            remedy="replace the softmax by nn.LogSoftmax(1), or loss_fn = nn.CrossEntropyLoss() without it",
-        )
+    if is_distribution(scores, dim):
+        evidence = "The outputs are probabilities, not their logarithms: the loss of NLLLoss is then negative, to −1."
+        what = "probabilities where their logarithms are expected"
+        remedy = "nn.LogSoftmax(1) for the softmax, or loss_fn = nn.CrossEntropyLoss() without it"
+        yield finding("probabilities-for-logits", "loss_fn", evidence, what=what, remedy=remedy)
         return
-    evidence = f"exp(outputs) sum to {total.exp().median().item():.3g} and not to 1: NLLLoss then has no lower bound."
-    yield finding(
-        "logits-for-probabilities",
-        "loss_fn",
-        evidence,
-        what="logits where log-probabilities are expected",
-    )
+    evidence = f"exp(outputs) sum to {total.exp().median():.3g} and not to 1: the loss has no lower bound then."
+    what = "logits where log-probabilities are expected"
+    remedy = None if dim == 1 else "output.log_softmax(-1)"
+    yield finding("logits-for-probabilities", "loss_fn", evidence, what=what, remedy=remedy)
 
 
 def out_of_reach(made, wanted):
@@ -1665,56 +1713,52 @@ def out_of_reach(made, wanted):
         bounds = f"from {low} on" if high == math.inf else f"from {low} to {high}"
         evidence = f"A {made.lower()} gives numbers {bounds}; the targets go from {values.min().item():.3g} to "
         evidence += f"{values.max().item():.3g}, {_numbers(share)} of them outside."
-        yield finding(
-            "output-range",
-            "the output",
-            evidence,
-            severity="error",
-            remedy=f"remove the last {made.lower()}, or scale the targets into its range",
-        )
+        remedy = f"remove the last {made.lower()}, or scale the targets into its range"
+        yield finding("output-range", "the output", evidence, severity="error", remedy=remedy)
+
+
+def known_result(seen):
+    """(name, value) of the one function of torch that the loss is made of; None if there are none or several."""
+    names = LIKELIHOODS | BINARY | DIFFERENCES - {"log_softmax"}
+    results = [(name, one) for name, _, _, one in seen.terms if name in names]
+    results = [(name, one.item()) for name, one in results if is_number(one)]
+    return results[0] if len(results) == 1 else None
+
+
+def is_number(result):
+    """Whether a function returned a tensor of one number."""
+    return isinstance(result, torch.Tensor) and result.numel() == 1
 
 
 def below_bound(seen):
     """A loss below the bound of the function that it uses."""
-    if seen.loss is None:
+    known, loss = known_result(seen), seen.report.loss
+    if known is None or loss >= -1e-4 or maximizes(seen):
         return
-    loss = seen.loss.item()
-    known = [
-        (name, result)
-        for name, _, _, result in seen.terms
-        if name in LIKELIHOODS | BINARY | DIFFERENCES
-        and name != "log_softmax"
-        and isinstance(result, torch.Tensor)
-        and result.numel() == 1
-    ]
-    if len(known) != 1 or loss >= -1e-4:
-        return
-    name, value = known[0][0], known[0][1].item()
+    name, value = known
     if value < 0 or math.isclose(value, -loss, rel_tol=1e-3):
         evidence = f"It is {loss:.3g}, and {name} has no values below 0"
-        evidence += (
+        end = (
             ": its sign is turned." if value > 0 else ": outputs or targets are not what it takes."
         )
-        yield finding(
-            "loss-below-bound",
-            "loss_fn",
-            evidence,
-            remedy="loss = loss_fn(output, targets)  # without a minus, with outputs and targets as it documents",
-        )
+        remedy = "loss = loss_fn(output, targets)  # without a minus, with outputs and targets as it documents"
+        yield finding("loss-below-bound", "loss_fn", evidence + end, remedy=remedy)
 
 
-def family_of(seen, main, loss):
+def family_of(seen):
     """ "softmax", "sigmoid", "difference" or "other": what kind of loss it is, by its functions, or by asking it."""
-    names = {name for name, *_ in seen.terms}
-    if names & LIKELIHOODS:
-        return "softmax"
-    if names & BINARY:
-        return "sigmoid"
-    if names & DIFFERENCES:
-        return "difference"
+    names, main = {name for name, *_ in seen.terms}, seen.some
+    for family, some in (
+        ("softmax", LIKELIHOODS),
+        ("sigmoid", BINARY),
+        ("difference", DIFFERENCES),
+    ):
+        if names & some:
+            return family
     if main.ndim > 1 and main.shape[-1] > 1:
-        shifted = seen.ask(main + 1)
-        if shifted is not None and math.isclose(shifted.item(), loss, rel_tol=1e-4, abs_tol=1e-6):
+        by = max(1, seen.targets.std().item()) if is_like(seen.targets, seen.main) else 1
+        costs = seen.costs(main, main + by)
+        if costs and math.isclose(*costs, rel_tol=1e-4, abs_tol=1e-6):
             return "softmax"
     return "other"
 
@@ -1758,8 +1802,10 @@ def best_constant(seen, main, targets):
     if dim is not None:
         shape[dim] = main.shape[dim]
     constant = torch.zeros(shape, dtype=torch.float32, device=main.device, requires_grad=True)
+    low, high = BOUNDED.get(made_by(seen.main), (-math.inf, math.inf))
 
     def ask(value, grad=False):
+        value = value.clamp(low, high)
         loss = seen.ask(value.to(main.dtype).expand_as(main).clone(), targets, grad)
         return None if loss is None or not loss.isfinite() else loss.float()
 
@@ -1767,11 +1813,7 @@ def best_constant(seen, main, targets):
     if zero is None:
         return None
     found = [zero.item()]
-    if (
-        isinstance(targets, torch.Tensor)
-        and targets.is_floating_point()
-        and targets.shape == main.shape
-    ):
+    if is_like(targets, main):
         others = [k for k in range(main.ndim) if k != dim]
         for middle in (targets.float().mean(others, keepdim=True), targets.float().mean()):
             loss = ask(middle.expand(shape) if middle.ndim else middle.reshape([1] * main.ndim))
@@ -1810,27 +1852,17 @@ def first_loss(seen):
     main, targets = seen.main, seen.targets
     if main is None or seen.loss is None or main.numel() < 2 or main.ndim < 1 or seen.pairwise:
         return
-    main, loss = main.detach(), seen.loss.item()
-    if (
-        main.numel() > MOST_ASKED
-        and isinstance(targets, torch.Tensor)
-        and targets.ndim
-        and len(targets) == len(main)
-    ):
-        count = max(MOST_ASKED // main[0].numel(), 2)
-        main, targets = main[:count], targets[:count]
-        part = seen.ask(main, targets)
-        loss = loss if part is None else part.item()
-    same = seen.ask(main, targets)
+    main, loss, targets = seen.some, seen.loss.item(), seen.targets_of(seen.some)
+    same = seen.ask(main)
+    if len(main) < len(seen.main) and same is not None:
+        loss = same.item()
     if same is None or not math.isclose(same.item(), loss, rel_tol=1e-3, abs_tol=1e-5):
         seen.note("the first loss was not compared: the loss cannot be asked with other outputs")
         return
     known = {name for name, *_ in seen.terms} & (LIKELIHOODS | BINARY | DIFFERENCES)
     per_example = is_per_example(seen, main, targets, loss)
     if per_example is False or (per_example is None and not known):
-        seen.note(
-            "the first loss was not compared: it compares the examples with each other, or cannot be split"
-        )
+        seen.note("the first loss was not compared: it compares the examples, or cannot be split")
         return
     asked = best_constant(seen, main, targets)
     if asked is None:
@@ -1838,7 +1870,10 @@ def first_loss(seen):
         return
     zero, best = asked
     seen.report.ignorance = best
-    if not (zero > 0 and best >= 0 and loss > 0):
+    right = seen.ask(main * 0 + targets, targets) if is_like(targets, main) else None
+    if not (zero > 0 and best >= 0 and loss > 0) or (right is not None and right < -1e-3 * best):
+        return
+    if has_cosines(seen.main):  # their scale is a design
         return
     if not has_variance(targets):
         seen.note("the first loss was not compared: the targets do not differ")
@@ -1848,7 +1883,7 @@ def first_loss(seen):
 
 def judged_loss(seen, main, targets, loss, zero, best):
     """Compare a loss with that of equal scores and of the best constant."""
-    family, dim = family_of(seen, main, loss), unit_dimension(main, targets)
+    family, dim = family_of(seen), unit_dimension(main, targets)
     classes = 2 if dim is None or family == "sigmoid" else max(main.shape[dim], 2)
     excess = ABOVE_IGNORANCE / math.log(classes)
     size = main.float().std().item()
@@ -1863,17 +1898,38 @@ def judged_loss(seen, main, targets, loss, zero, best):
         yield finding("first-loss-high", "the output layer", evidence)
         return
     enough = isinstance(targets, torch.Tensor) and targets.numel() >= 5 * classes
-    if loss <= ABOVE_CONSTANT * best or best < 1e-7 * zero or not enough:
+    if not enough:
         return
-    evidence = (
-        f"It is {loss:.3g}, and the best constant costs {best:.3g}; the outputs' std is {size:.2g}."
-    )
     remedy = (
         "nn.init.constant_(output_layer.bias, math.log(p / (1 - p)))  # p: the share of positives"
     )
     if family in ("difference", "other"):
         remedy = "targets = (targets - targets.mean(0)) / targets.std(0)  # or start the last bias at their mean"
-    yield finding("first-loss-high", "the output layer", evidence, remedy=remedy)
+    if loss > ABOVE_CONSTANT * best and best >= 1e-7 * zero:
+        evidence = f"It is {loss:.3g}, and the best constant costs {best:.3g}; the outputs' std is {size:.2g}."
+        yield finding("first-loss-high", "the output layer", evidence, remedy=remedy)
+    elif is_like(targets, main) and (told := far_from(seen, main, targets, loss)):
+        what = "targets of another scale than the outputs"
+        remedy = "targets = (targets - targets.mean(0)) / targets.std(0)"
+        yield finding("first-loss-high", "the targets", told, what=what, remedy=remedy)
+
+
+def far_from(seen, main, targets, loss):
+    """What tells that targets lie far from the outputs, or are far larger; "" if not, or if the loss asks for more than
+    the difference of the two.
+    """
+    values, units = targets.detach().float(), tuple(range(targets.ndim - 1)) or (0,)
+    spread = values.std().item()
+    moved = seen.ask(main + spread, targets + spread)
+    if moved is None or not math.isclose(moved.item(), loss, rel_tol=1e-3):
+        return ""
+    errors = main.float() - values
+    ratio = errors.mean(units).norm() / errors.std(units).norm().clamp_min(1e-30)
+    size, within = errors.square().mean().sqrt().item(), main.float().std().item()
+    if ratio < BIAS_OF_ERRORS and not size > LARGE_TARGET * max(1, within):
+        return ""
+    told = f"They have a mean of {values.mean():.3g} and a std of {spread:.3g}, the outputs {main.mean():.2g}"
+    return f"{told} and {within:.2g}; layers are made for about 1."
 
 
 # ---------------------------------------------------------------- Rules: what is registered, held and in which mode
@@ -1890,21 +1946,14 @@ def registration(seen):
     outside = [leaf for leaf in seen.leaves if id(leaf) not in known]
     held = {id(p) for one in seen.optimizers for group in one.param_groups for p in group["params"]}
     modules, tensors, _ = everything_in(seen.model)
-    made = [
-        leaf
-        for leaf in outside
-        if isinstance(leaf, nn.Parameter) and id(leaf) not in tensors and id(leaf) not in held
-    ]
+    drawn = [leaf for leaf in outside if isinstance(leaf, nn.Parameter) and id(leaf) not in held]
+    made = [leaf for leaf in drawn if id(leaf) not in tensors]
     if made:
         evidence = f"{sum(leaf.numel() for leaf in made):,} numbers get a gradient, and no module holds them: a layer "
         evidence += "that forward makes is drawn anew in each pass."
-        yield finding(
-            "unregistered",
-            "the model",
-            evidence,
-            what="weights that are made in forward",
-            remedy="make the layer in __init__: self.layer = nn.Linear(...)",
-        )
+        what = "weights that are made in forward"
+        remedy = "make the layer in __init__: self.layer = nn.Linear(...)"
+        yield finding("unregistered", "the model", evidence, what=what, remedy=remedy)
     named = [tensors[id(leaf)][0] for leaf in outside if id(leaf) in tensors]
     if named:
         count = sum(leaf.numel() for leaf in outside if id(leaf) in tensors)
@@ -1917,16 +1966,9 @@ def registration(seen):
         module = modules[id(seen.model.get_submodule(same[0]))][1]
         siblings = Counter(path.rpartition(".")[0] for path in same)
         parent, count = siblings.most_common(1)[0]
-        if isinstance(module, BATCHNORMS):
-            continue
-        if (
-            count > 1
-            and any(True for _ in module.parameters())
-            and in_container(seen.model, parent)
-        ):
-            evidence = (
-                f"{', '.join(same[:3])} are one object: there is one set of weights, not {count}."
-            )
+        learns = not isinstance(module, BATCHNORMS) and any(True for _ in module.parameters())
+        if count > 1 and learns and in_container(seen.model, parent):
+            evidence = f"{', '.join(same[:3])} are one object: one set of weights, not {count}."
             yield finding("layers-shared", _listed(same), evidence)
             break
 
@@ -1949,36 +1991,21 @@ def held(seen):
             f"{count:,} of {total:,} numbers to learn are in no param_group: they never move."
         )
         if len(missing) == len(seen.parameters):
-            evidence += (
-                " The optimizer holds other tensors: was it made before the model was replaced?"
-            )
-        yield finding(
-            "not-in-optimizer",
-            _listed(missing),
-            evidence,
-            remedy="optimizer = torch.optim.AdamW(model.parameters(), lr=lr)  # after the model is complete",
-        )
+            evidence += " Was the optimizer made before the model was replaced? It holds others."
+        remedy = "optimizer = torch.optim.AdamW(model.parameters(), lr=lr)  # after the model is complete"
+        yield finding("not-in-optimizer", _listed(missing), evidence, remedy=remedy)
 
 
 def modes(seen):
     """An eval mode in which dropout and batch statistics are not seen though a training is looked at."""
-    drops = [
-        path
-        for path, module in seen.model.named_modules()
-        if isinstance(module, DROPOUTS) and module.p > 0 and not module.training
-    ]
-    norms = [
-        path
-        for path, module in seen.model.named_modules()
-        if isinstance(module, BATCHNORMS) and not module.training
-    ]
+    rests = [(path, one) for path, one in seen.model.named_modules() if not one.training]
+    drops = [path for path, one in rests if isinstance(one, DROPOUTS) and one.p > 0]
+    norms = [path for path, one in rests if isinstance(one, BATCHNORMS)]
     resting = drops + norms
     if not resting:
         return
     if seen.model.training:
-        seen.note(
-            f"{len(resting)} modules are in eval mode within a model in train mode: frozen on purpose?"
-        )
+        seen.note(f"modules in eval mode within a model in train mode, on purpose?: {len(resting)}")
         return
     training = bool(seen.optimizers) or seen.lr is not None
     severity = "warning" if training else "remark"
@@ -1992,23 +2019,24 @@ def modes(seen):
 # ---------------------------------------------------------------- Rules: normalization
 
 
+def dropout(seen):
+    """Dropout after which there is more noise than signal."""
+    words = "{:.0%} of what {} is given is dropped: the noise is several times what is left."
+    yield from of_worst("dropout-high", seen.recorder.rates, words)
+
+
 def statistics(seen):
     """BatchNorm layers in eval mode whose running statistics do not fit the batch."""
     off, odd = {}, []
     for module, places in seen.recorder.places.items():
-        if (
-            module.running_mean is not None
-            and module.momentum is not None
-            and not MOMENTA[0] < module.momentum < MOMENTA[1]
-        ):
-            odd.append((places[0][1], module.momentum))
+        momentum = None if module.running_mean is None else module.momentum
+        if momentum is not None and not MOMENTA[0] < momentum < MOMENTA[1]:
+            odd.append((places[0][1], momentum))
         if module.training or module.running_mean is None:
             continue
         _, label, table, _ = places[0]
         if len(table) < FEWEST_EXAMPLES:
-            seen.note(
-                f"running statistics of {label} were not compared: {len(table)} values a unit are few"
-            )
+            seen.note(f"running statistics of {label} were not compared: few values a unit")
             continue
         std = module.running_var.float().add(module.eps).sqrt()
         away = ((table.mean(0) - module.running_mean.float()) / std).abs().median().item()
@@ -2018,19 +2046,14 @@ def statistics(seen):
     if odd and not off:
         label, momentum = odd[0]
         evidence = f"The momentum of {label} is {momentum:g}, the share of a new batch: "
-        evidence += (
-            f"after 100 batches {_numbers((1 - momentum) ** 100)} of the statistics are still the first 0 and 1."
-            if (momentum < 0.5)
-            else "they are those of the last batch. Other libraries call 1 minus it the momentum."
-        )
-        yield finding(
-            "statistics-unfit",
-            _listed(one for one, _ in odd),
-            evidence,
-            severity="warning",
-            what="running statistics that will not fit",
-            remedy="nn.BatchNorm2d(channels, momentum=0.1)",
-        )
+        if momentum < 0.5:
+            left = _numbers((1 - momentum) ** 100)
+            evidence += f"after 100 batches {left} of the statistics are still the first 0 and 1."
+        else:
+            evidence += "they are those of the last batch. Others call 1 minus it the momentum."
+        where, what = _listed(one for one, _ in odd), "running statistics that will not fit"
+        remedy = "nn.BatchNorm2d(channels, momentum=0.1)"
+        yield finding("statistics-unfit", where, evidence, "warning", what, remedy)
     if not off:
         return
     worst = next(iter(off))
@@ -2060,11 +2083,8 @@ def shared_norms(seen):
     if small:
         _, shape = small[0]
         evidence = f"It takes its mean and variance from {shape[0]} example{'s' * (shape[0] > 1)}"
-        evidence += (
-            ": of two, each unit comes out as 1 and −1."
-            if len(shape) == 2 and shape[0] == 2
-            else "."
-        )
+        pair = len(shape) == 2 and shape[0] == 2
+        evidence += ": of two, each unit comes out as 1 and −1." if pair else "."
         yield finding("batch-too-small", _listed(one for one, _ in small), evidence)
 
 
@@ -2076,9 +2096,7 @@ def useless_biases(seen):
     for module, after in pairwise(order):
         if not isinstance(module, LINEARS) or module.bias is None or id(module) not in by_module:
             continue
-        cancels = isinstance(after, str) or (
-            isinstance(after, CANCELLERS) and norm_uses_batch(after)
-        )
+        cancels = isinstance(after, str) or norm_uses_batch(after)
         call, name = by_module[id(module)], f"{names.get(id(module), '')}.bias".lstrip(".")
         size = seen.sizes.get(name, (0, None))[1]
         if not cancels or size is None or not call.gradient_norm:
@@ -2093,8 +2111,8 @@ def useless_biases(seen):
 
 
 def norm_uses_batch(module):
-    """Whether a normalization subtracts the mean of what it is given."""
-    return module.training or not module.track_running_stats
+    """Whether a module is a normalization that subtracts the mean of what it is given."""
+    return isinstance(module, CANCELLERS) and (module.training or not module.track_running_stats)
 
 
 # ---------------------------------------------------------------- Rules: inputs and examples
@@ -2104,29 +2122,24 @@ def inputs_scale(seen):
     """Numbers of a size that the first linear layer is not made for."""
     for label, x in seen.recorder.direct.items():
         values = thinned(x)
+        present = values[values != 0]
         if not values.isfinite().all():
             continue
-        present = values[values != 0]
         if present.numel() < 2 and len(values) > 1:
             evidence = f"{label} gets nothing but zeros, {tuple(x.shape)}."
-            yield finding(
-                "inputs-out-of-scale",
-                label,
-                evidence,
-                severity="error",
-                what="inputs that are all zero",
-                remedy="assert inputs.std() > 0  # where the data are read: integers divided, or a wrong file",
+            what, remedy = (
+                "inputs that are all zero",
+                "assert inputs.std() > 0  # integers divided?",
             )
+            yield finding("inputs-out-of-scale", label, evidence, "error", what, remedy)
             return
-        if present.numel() < 2:
-            continue
         rms = present.square().mean().sqrt().item()
         low, high = values.min().item(), values.max().item()
-        if SMALL_INPUT < rms < LARGE_INPUT:
-            continue
-        evidence = f"{label} gets numbers of rms {rms:.3g}, from {low:.3g} to {high:.3g}; layers are made for about 1."
-        yield finding("inputs-out-of-scale", label, evidence)
-        return
+        if present.numel() > 1 and not SMALL_INPUT < rms < LARGE_INPUT:
+            evidence = f"{label} gets numbers of rms {rms:.3g}, from {low:.3g} to {high:.3g}; "
+            evidence += "layers are made for about 1."
+            yield finding("inputs-out-of-scale", label, evidence)
+            return
 
 
 @contextmanager
@@ -2147,96 +2160,85 @@ def mixing(seen):
     """In eval mode, an example's output that depends on what else is in the batch; or dropout that does not rest."""
     count, main, targets = seen.examples, seen.main, seen.targets
     if count is None or count < 4 or main is None or main.ndim == 0 or len(main) != count:
-        seen.note(
-            "whether examples mix was not tested: it takes four, and outputs for each of them"
-        )
+        seen.note("whether examples mix was not tested: it takes four, and outputs for each")
         return
-    if isinstance(targets, torch.Tensor) and (targets.ndim == 0 or len(targets) != count):
+    has_targets = isinstance(targets, torch.Tensor)
+    if has_targets and (targets.ndim == 0 or len(targets) != count):
         return
-
-    def part(chosen):
-        return mapped(
-            seen.inputs, lambda t: t[chosen].clone() if t.ndim and len(t) == count else t.clone()
-        )
-
-    middle = (
-        count // 2
-    )  # the first and the last stay, since in a recurrent network states go one way
-    state = torch.random.get_rng_state()
-    outs = []
+    middle = count // 2  # the first and the last stay, since in a recurrence states go one way
+    batches = [0, 1, 2, count - 1], [0, middle, middle, count - 1]
+    sizes = [getattr(one, "normalized_shape", ()) for one in seen.model.modules()]
+    if any(
+        size[:1] == (count,) for size in sizes
+    ):  # a LayerNorm over the batch takes no part of it
+        batches = list(range(count)), [0, *[middle] * (count - 2), count - 1]
+    recorder = Recorder(None, [], measure=False)
+    recorder.watch(seen.model)
     try:
-        with in_eval_mode(seen.model), torch.no_grad():
-            recorder = Recorder(None, [], measure=False)
-            recorder.watch(seen.model)
-            try:
-                with Functions(recorder):
-                    outs.append(main_tensor(calling(seen.model, part([0, 1, 2, count - 1]))))
-            finally:
-                recorder.stop()
-            torch.random.set_rng_state(state)
-            outs.append(main_tensor(calling(seen.model, part([0, middle, middle, count - 1]))))
-    except Exception:
-        seen.note(
-            "whether examples mix was not tested: the model does not take a part of the batch"
-        )
+        with Functions(recorder):
+            outs = in_eval(seen, [lambda t, rows=rows: t[rows] for rows in batches])
+    finally:
+        recorder.stop()
+    if outs is None:
+        seen.note("whether examples mix was not tested: the model does not take a part of a batch")
         return
     if recorder.dropped:
         evidence = "F.dropout without training=self.training drops out in eval mode, too."
-        yield finding("random-in-eval", _listed(recorder.dropped), evidence)
+        yield finding("random-in-eval", _listed(dict.fromkeys(recorder.dropped)), evidence)
         return
-    if outs[0].shape != (4, *main.shape[1:]):
+    if outs[0].shape != (len(batches[0]), *main.shape[1:]):
         seen.pairwise = True
         seen.note(
-            "the outputs compare the examples, as in contrastive learning: whether they mix was not tested"
+            "the outputs compare the examples, as in contrastive learning: whether they mix is unknown"
         )
         return
-    one, other = (out[[0, -1]].float() for out in outs)
-    size = max(one.abs().max().item(), 1e-12)
-    change = (one - other).abs().max().item() / size
+    one, other = (out[[0, -1]] for out in outs)
+    change = (one - other).abs().max().item() / max(one.abs().max().item(), 1e-12)
     if not math.isfinite(change) or change < MIXED:
         return
-    if (
-        main.ndim > 2
-        and isinstance(targets, torch.Tensor)
-        and targets.shape[:2] == main.shape[:2]
-        and not mixes_along_next(seen)
-    ):
+    in_time = main.ndim > 2 and has_targets and targets.shape[:2] == main.shape[:2]
+    if in_time and not mixes_along_next(seen):
         evidence = "Places along the first dimension change each other's outputs, those along the second do not."
-        yield finding(
-            "examples-mix",
-            "the model",
-            evidence,
-            severity="remark",
-            what="the first dimension may not be the batch",
-            remedy="nn.LSTM(..., batch_first=True)  # if inputs are (batch, time, features)",
-        )
+        what = "the first dimension may not be the batch"
+        remedy = "nn.LSTM(..., batch_first=True)  # if inputs are (batch, time, features)"
+        yield finding("examples-mix", "the model", evidence, "remark", what, remedy)
         return
     evidence = f"With other neighbours in the batch the first example's output changes by {change:.2g} of its size, in "
     evidence += "eval mode, where no normalization explains it."
     yield finding("examples-mix", "the model", evidence)
 
 
+def in_eval(seen, changes):
+    """The main tensors in eval mode, for inputs changed in these ways; None if a pass fails."""
+    outs, state = [], torch.random.get_rng_state()
+
+    def changed(t, change):
+        return change(t).clone() if t.ndim and len(t) == seen.examples else t.clone()
+
+    try:
+        with in_eval_mode(seen.model), torch.no_grad():
+            for change in changes:
+                torch.random.set_rng_state(state)
+                inputs = mapped(seen.inputs, lambda t, change=change: changed(t, change))
+                outs.append(main_tensor(calling(seen.model, inputs)).float())
+    except Exception:
+        return None
+    return outs
+
+
 def mixes_along_next(seen):
     """Whether places along the second dimension change each other's outputs, in eval mode."""
-    outs = []
-    state = torch.random.get_rng_state()
-    for turned in (False, True):
 
-        def change(t, turned=turned):
-            if t.ndim < 2 or len(t) != seen.examples:
-                return t.clone()
-            t = t[:4].clone()
-            return torch.cat([t[:, :1], t[:, 1:].flip(1) if turned else t[:, 1:]], 1)
+    def turned(t):
+        return torch.cat([t[:4, :1], t[:4, 1:].flip(1)], 1) if t.ndim > 1 else t
 
-        try:
-            with in_eval_mode(seen.model), torch.no_grad():
-                torch.random.set_rng_state(state)
-                outs.append(main_tensor(calling(seen.model, mapped(seen.inputs, change))).float())
-        except Exception:
-            return True
-    ends = [(outs[0][:, 0] - outs[1][:, 0]).abs().max().item()]
-    ends.append((outs[0][:, 1:].flip(1) - outs[1][:, 1:]).abs().max().item())
-    return max(ends) > MIXED * max(outs[0].abs().max().item(), 1e-12)
+    outs = in_eval(seen, [lambda t: t[:4] if t.ndim > 1 else t, turned])
+    if outs is None:
+        return True
+    ends = (outs[0][:, 0] - outs[1][:, 0]), (outs[0][:, 1:].flip(1) - outs[1][:, 1:])
+    return max(one.abs().max().item() for one in ends) > MIXED * max(
+        outs[0].abs().max().item(), 1e-12
+    )
 
 
 # ---------------------------------------------------------------- Rules: units and the signal
@@ -2249,15 +2251,16 @@ def dead_units(seen):
         for place, call in enumerate(seen.calls)
         if (call.dead or 0) >= DEAD_SHARE and not starts_at_zero(call) and gets_signal(seen, place)
     }
-    if off:
-        worst = max(off, key=off.get)
-        evidence = f"{off[worst]:.0%} of the units in {worst} put out 0 for every example: they get no gradient."
-        yield finding(
-            "dead-units",
-            _listed(off),
-            evidence,
-            remedy="a smaller rate; nn.init.zeros_(layer.bias); or nn.LeakyReLU(0.01) in place of ReLU",
-        )
+    off = {} if has_learned(seen) else off
+    words = "{:.0%} of the units in {} put out 0 for every example: they get no gradient."
+    remedy = "a smaller rate; nn.init.zeros_(layer.bias); or nn.LeakyReLU(0.01) in place of ReLU"
+    yield from of_worst("dead-units", off, words, remedy=remedy)
+
+
+def has_learned(seen):
+    """Whether the loss is far below that of the best constant: then what the layers do is no harm."""
+    known = seen.report.ignorance
+    return known is not None and known > 0 and seen.report.loss < LEARNED * known
 
 
 def gets_signal(seen, place):
@@ -2269,11 +2272,23 @@ def gets_signal(seen, place):
         for call in seen.calls[:place]
         if call.by_example and (call.module is None or isinstance(call.module, BENDS))
     ]
-    return not before or before[-1].alike is None or before[-1].alike > ALIKE
+    if not (not before or before[-1].alike is None or before[-1].alike > ALIKE):
+        return False
+    layer = seen.calls[place].source
+    made = [call for call in seen.calls[:place] if call.module is layer]
+    if not made or not isinstance(layer, nn.Linear) or layer.bias is None:
+        return True
+    if made[-1].sample.shape[1] != len(layer.bias):
+        return True
+    signal = made[-1].sample - layer.bias.detach().float()  # small where the layer is given little
+    return bool(signal.square().mean().sqrt() > SMALL_SIGNAL * layer.weight.norm(dim=1).mean())
 
 
 def saturation_of(call):
-    """The share of a squasher's outputs near an end of its range, from the sample; None for other calls."""
+    """The share of a squasher's outputs near an end of its range, from the sample; None for other calls.
+
+    Of a sigmoid that something is multiplied with, a gate, twice the share at 0: at 1 it lets pass what it is given.
+    """
     module, kind = call.module, call.kind
     if isinstance(module, nn.Hardtanh) and not isinstance(module, nn.ReLU6):
         low, high = module.min_val, module.max_val
@@ -2284,34 +2299,57 @@ def saturation_of(call):
     else:
         return None
     values = (2 * call.sample - low - high) / (high - low)
+    if call.gates:
+        return min(2 * (values < -SATURATED).float().mean().item(), 1)
     return (values.abs() > SATURATED).float().mean().item()
 
 
 def saturated(seen):
-    """Hidden tanh and sigmoid layers at the ends of their range, and attention that looks at one place only."""
-    off = {}
-    for call in seen.calls:
-        share = saturation_of(call)
-        if share is None or share <= SATURATED_SHARE or is_output(seen, call):
-            continue
-        off[call.label] = share
-    if off:
-        worst = max(off, key=off.get)
-        evidence = f"{off[worst]:.0%} of the outputs of {worst} are at an end of the range, where the slope is near 0."
-        yield finding("saturated", _listed(off), evidence)
-        return
+    """Tanh and sigmoid layers at the ends of their range, the last one too, and attention that looks at one place."""
+    off = {call.label: saturation_of(call) or 0 for call in seen.calls if not is_output(seen, call)}
+    off = {
+        label: one for label, one in off.items() if one > SATURATED_SHARE and not has_learned(seen)
+    }
+    words = "{:.0%} of the outputs of {} are at an end of the range, where the slope is near 0."
+    yield from of_worst("saturated", off, words)
     sharp = {label: value.item() for label, value in seen.recorder.attention.items()}
-    sharp = {label: value for label, value in sharp.items() if value > ONE_HOT}
-    if sharp:
-        worst = max(sharp, key=sharp.get)
-        evidence = f"In {worst} the largest weight of an attention is {sharp[worst]:.2f} in the mean: no slope is left."
-        yield finding(
-            "saturated",
-            _listed(sharp),
-            evidence,
-            what="attention that looks at one place only",
-            remedy="scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])",
-        )
+    sharp = {label: value for label, value in sharp.items() if value > ONE_HOT and not off}
+    words = "The largest weight of an attention is {:.2f} in the mean of {}: no slope is left."
+    what = "attention that looks at one place only"
+    remedy = "scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])"
+    yield from of_worst("saturated", sharp, words, what=what, remedy=remedy)
+    if not off and not sharp:
+        yield from flat_output(seen)
+
+
+def flat_output(seen):
+    """Outputs at the ends of a sigmoid or tanh, of the model or of the loss, whose slope the loss does not make up for.
+
+    As cross-entropies do: so the slope that is left is compared with that of outputs in the middle.
+    """
+    known, main = seen.report.ignorance, seen.some
+    if main is None or not known or known < 0 or seen.report.loss < known * (1 - 1e-3):
+        return
+    low, high = 0, 0
+    if made_by(seen.main) in ("Sigmoid", "Tanh", "Hardsigmoid", "Hardtanh"):
+        low, high = BOUNDED[made_by(seen.main)]
+    else:
+        ends = seen.costs(1e3 * main.sign(), 2e3 * main.sign())
+        if not ends or not math.isclose(*ends, rel_tol=1e-3) or ends[0] <= 0:
+            return
+    left = []
+    for value in (main, torch.full_like(main, (low + high) / 2)):
+        gradient = seen.slope(value)
+        if gradient is None:
+            return
+        share = (value - low) / ((high - low) or 1)
+        bend = 4 * share * (1 - share) if high else 1
+        left.append((gradient * bend).abs().mean().item())
+    if left[0] < SLOPE_LEFT * left[1]:
+        evidence = f"Behind the last layer the loss has {_numbers(left[0] / left[1])} of the slope that outputs in the "
+        evidence += f"middle give, and it is {seen.report.loss:.3g}, no better than the best constant's {known:.3g}."
+        remedy = "nn.BCEWithLogitsLoss() without the last sigmoid; or a smaller last layer"
+        yield finding("saturated", "the output", evidence, remedy=remedy)
 
 
 def is_output(seen, call):
@@ -2347,12 +2385,8 @@ def signal(seen):
     if grows:
         factor, first, last, count = max(grows, key=lambda one: one[0])
         evidence = f"They grow {factor:.3g} times over {count} layers, from a std of {first.std:.2g} to {last.std:.2g}."
-        yield finding(
-            "signal-grows",
-            f"{first.label} to {last.label}",
-            evidence,
-            remedy="nn.init.kaiming_normal_(layer.weight); residual branches: times 1 / sqrt(depth), or a norm",
-        )
+        remedy = "nn.init.kaiming_normal_(layer.weight); residual branches: times 1 / sqrt(depth), or a norm"
+        yield finding("signal-grows", f"{first.label} to {last.label}", evidence, remedy=remedy)
     if fades:
         factor, first, last, count = min(fades, key=lambda one: one[0])
         evidence = f"The std over the examples goes from {first.between:.2g} to {last.between:.2g} over {count} layers."
@@ -2386,17 +2420,14 @@ def constant_calls(seen, calls):
         return
     smallest = {}
     for call in calls:
-        wanted = isinstance(call.module, (*LINEARS, *BENDS, *NORMS)) and not isinstance(
-            call.module, RECTIFIERS
-        )
+        wanted = isinstance(call.module, (*LINEARS, *BENDS, *NORMS))
+        wanted = wanted and not isinstance(call.module, RECTIFIERS)
         if not call.by_example or not wanted or starts_at_zero(call):
             continue
         spans = call.sample.amax(0) - call.sample.amin(0)
         room = 1e-6 * (1 + call.sample.abs().amax(0))
         if isinstance(call.module, NORMS) and getattr(call.module, "weight", None) is not None:
-            room = (
-                1e-3 * call.module.weight.detach().abs().mean()
-            )  # what is normalized has a std near it
+            room = 1e-3 * call.module.weight.detach().abs().mean()  # its outputs have a std near it
         share = (spans < room).float().mean().item()
         first, least = smallest.get(id(call.module), (call, share))
         smallest[id(call.module)] = first, min(least, share)
@@ -2405,15 +2436,11 @@ def constant_calls(seen, calls):
 
 def constant_units(seen):
     """Layers whose outputs do not depend on the example, though those before do."""
-    off = [
-        (call.label, share)
-        for call, share in constant_calls(seen, seen.calls)
-        if share > CONSTANT_SHARE
-    ]
-    if off:
-        label, share = off[0]
+    off = {call.label: share for call, share in constant_calls(seen, seen.calls)}
+    off = {label: share for label, share in off.items() if share > CONSTANT_SHARE}
+    for label, share in list(off.items())[:1]:
         evidence = f"{share:.0%} of the outputs of {label} are one value for all examples."
-        yield finding("constant-units", _listed(one for one, _ in off), evidence)
+        yield finding("constant-units", _listed(off), evidence)
 
 
 # ---------------------------------------------------------------- Rules: gradients
@@ -2430,9 +2457,7 @@ def missing(seen):
         seen.note(f"not chosen for this batch, as one of several alike: {_listed(sorted(spared))}")
     names = [name for name in names if name not in spared]
     if names and all(name.endswith("bias") and has_gradient(seen, name) for name in names):
-        seen.note(
-            f"biases on which the loss does not depend, though it does on their weights: {_listed(names)}"
-        )
+        seen.note(f"biases without influence, unlike the weights beside them: {_listed(names)}")
         return
     if not names:
         return
@@ -2440,18 +2465,14 @@ def missing(seen):
     modules = dict(seen.model.named_modules())
     idle = [name for name in names if id(modules.get(name.rpartition(".")[0])) not in called]
     evidence = (
-        f"{count:,} of the numbers to learn get no gradient: the loss does not depend on them. "
+        f"{count:,} of the numbers to learn get no gradient, as the loss does not depend on them: "
     )
-    evidence += (
-        f"{_listed(idle)} belong to modules that forward does not call."
-        if len(idle) == len(names)
-        else ("Their modules are called, so something behind them is detached.")
-    )
-    yield finding(
-        "missing-gradient",
-        _listed(names),
-        evidence,
-    )
+    evidence += "their modules are called, so something behind them is detached."
+    if len(idle) == len(names):
+        evidence = (
+            evidence.rpartition("their")[0] + f"forward does not call those of {_listed(idle)}."
+        )
+    yield finding("missing-gradient", _listed(names), evidence)
 
 
 def has_gradient(seen, bias):
@@ -2483,36 +2504,30 @@ def blocked(seen):
     if not zero:
         return
     if seen.report.loss == 0:
-        seen.note(
-            "the loss is exactly 0: there is nothing to learn from this batch, and gradients of zero tell nothing"
-        )
+        seen.note("the loss is exactly 0: there is nothing to learn from this batch")
         return
     left = virtual_steps(seen, zero)
     if left is None:
-        seen.note(
-            f"gradients of exactly zero ({_listed(zero)}): the step that tells a design from a fault failed"
-        )
+        seen.note(f"gradients of exactly zero, by design or not: {_listed(zero)}")
         return
     by_design = [name for name in zero if name not in left]
     if left and all(seen.parameters[name].ndim < 2 for name in left):
-        seen.note(
-            f"gradients of exactly zero, as nothing that follows depends on them: {_listed(left)}"
-        )
+        seen.note(f"gradients of exactly zero, as nothing depends on them: {_listed(left)}")
         left = []
-    nothing = [name for name in left if seen.parameters[name].ndim > 1 and not seen.sizes[name][0]]
+    norms = [path for path, one in seen.model.named_modules() if isinstance(one, NORMS)]
+    gammas = {f"{path}.weight" for path in norms}
+    nothing = [name for name in left if not seen.sizes[name][0]]
+    nothing = [name for name in nothing if seen.parameters[name].ndim > 1 or name in gammas]
     if nothing:
         evidence = f"{nothing[0]} is all zero, and so is its gradient: all units are the same, and nothing can pass."
-        yield finding("units-alike", _listed(nothing), evidence, what="weights that are all zero")
+        remedy = "nn.init.ones_(norm.weight)" if nothing[0] in gammas else None
+        what = "weights that are all zero"
+        yield finding("units-alike", _listed(nothing), evidence, what=what, remedy=remedy)
     if left:
         count = sum(seen.parameters[name].numel() for name in left)
         evidence = f"{count:,} of the numbers to learn get a gradient of exactly zero, also after some steps of "
         evidence += "the others: what is behind them is dead, saturated or zero."
-        yield finding(
-            "blocked-gradient",
-            _listed(left),
-            evidence,
-            remedy="nn.init.kaiming_normal_(layer.weight)  # for the layers behind them that put out a constant",
-        )
+        yield finding("blocked-gradient", _listed(left), evidence)
     if by_design:
         evidence = "Their gradient is zero only because a weight behind them starts at zero; after a step it is not."
         yield finding("zero-by-design", _listed(by_design), evidence)
@@ -2569,12 +2584,8 @@ def alike(seen):
         if weight.ndim < 2 or weight.shape[0] < 3 or size == 0 or weight.is_sparse:
             continue
         roles[role_of(name), weight.shape].append(name)
-        gradient = seen.gradients.get(name)
-        if (
-            gradient is None
-            or not torch.equal(weight[0], weight[1])
-            or not (weight == weight[:1]).all()
-        ):
+        gradient, first = seen.gradients.get(name), weight[:1]
+        if gradient is None or not weight[1:2].equal(first) or not (weight == first).all():
             continue
         if isinstance(seen.model.get_submodule(name.rpartition(".")[0]), nn.Embedding):
             continue
@@ -2585,18 +2596,33 @@ def alike(seen):
         evidence += "they will never differ, as if there were one."
         yield finding("units-alike", _listed(same), evidence)
     for names in roles.values():
-        twins = [name for name in names[1:] if likeness(seen, names[0], name) > TWINS]
+        twins = [name for name in names[1:] if are_copies(seen, names[0], name)]
         if twins:
             twins = [names[0], *twins]
             evidence = f"{', '.join(twins[:3])} have a correlation of {likeness(seen, *twins[:2]):.2f}; layers drawn "
             evidence += "apart have 0: they are copies of one layer."
-            yield finding(
-                "layers-start-alike",
-                _listed(twins),
-                evidence,
-                remedy="for p in model.encoder.parameters():\n    if p.ndim > 1: nn.init.xavier_uniform_(p)",
-            )
+            remedy = "for p in model.encoder.parameters():\n    if p.ndim > 1: nn.init.xavier_uniform_(p)"
+            yield finding("layers-start-alike", _listed(twins), evidence, remedy=remedy)
             return
+
+
+def are_copies(seen, name, other):
+    """Whether two weights are alike, and all others of their blocks, too: a table that each starts with is a design."""
+    if likeness(seen, name, other) <= TWINS:
+        return False
+    pairs = zip(name.split("."), other.split("."), strict=False)
+    place = next(k for k, (one, two) in enumerate(pairs) if one != two)
+    here, there = (".".join(which.split(".")[: place + 1]) for which in (name, other))
+    some = [one.removeprefix(here) for one in seen.parameters if one.startswith(f"{here}.")]
+    return all(are_drawn_alike(seen, here + one, there + one) for one in some)
+
+
+def are_drawn_alike(seen, name, other):
+    """Whether two weights are alike, or too small, too plain or too different in kind to tell."""
+    one, two = seen.parameters.get(name), seen.parameters.get(other)
+    if two is None or one.shape != two.shape or one.ndim < 2 or one.numel() < 64 or one.std() == 0:
+        return True
+    return likeness(seen, name, other) > TWINS
 
 
 def likeness(seen, name, other):
@@ -2617,37 +2643,15 @@ def over_the_depth(seen):
     for name, (weight, size) in seen.sizes.items():
         if seen.parameters[name].ndim > 1 and size and weight and math.isfinite(size):
             roles[role_of(name), seen.parameters[name].shape].append((name, size))
-    found = []
-    for some in roles.values():
-        if len(some) >= FEWEST_LAYERS:
-            found.append((some[0][1] / some[-1][1], some))
-    for explodes in (False, True):
-        side = [
-            one
-            for one in found
-            if (one[0] > GRADIENT_FACTOR if explodes else one[0] < 1 / GRADIENT_FACTOR)
-        ]
-        if not side:
-            continue
-        _, some = max(side, key=lambda one: abs(math.log(one[0])))
-        (first, start), (last, end) = some[0], some[-1]
-        evidence = f"Its norm is {end:.1e} at {last} and {start:.1e} at {first}, {len(some)} layers before."
-        id, what = ("gradients-explode", "explode") if explodes else ("gradients-vanish", "vanish")
-        remedy = (
-            "nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # and weights of a smaller std"
-            if explodes
-            else (
-                "nn.init.kaiming_normal_(layer.weight)  # or ReLU for sigmoid, a norm, x + block(x)"
-            )
-        )
-        yield finding(
-            id,
-            f"{last} to {first}",
-            evidence,
-            severity="warning",
-            what=f"the gradients {what} on their way back",
-            remedy=remedy,
-        )
+    chains = [some for some in roles.values() if len(some) >= FEWEST_LAYERS]
+    factors = [math.log(some[0][1] / some[-1][1]) for some in chains]
+    for id, turn in (("gradients-vanish", -1), ("gradients-explode", 1)):
+        most = max((turn * one for one in factors), default=0)
+        if most > math.log(GRADIENT_FACTOR):
+            some = chains[[turn * one for one in factors].index(most)]
+            (first, start), (last, end) = some[0], some[-1]
+            evidence = f"Its norm is {end:.1e} at {last} and {start:.1e} at {first}, {len(some)} layers before."
+            yield finding(id, f"{last} to {first}", evidence)
 
 
 # ---------------------------------------------------------------- Rules: steps
@@ -2656,7 +2660,11 @@ def over_the_depth(seen):
 def steps(seen):
     """Updates too small or too large for the weights that they change."""
     trial = Trial(seen)
-    updates = seen.report.updates = against_weights(seen, trial.step(seen.gradients))
+    moved = trial.step(seen.gradients)
+    updates = seen.report.updates = against_weights(seen, moved)
+    seen.climb = climb_of(seen, moved) if moved else -1
+    if seen.climb > 0 and any(one.state for one in seen.optimizers) and not maximizes(seen):
+        seen.climb = climb_of(seen, Trial(seen, keeps=False).step(seen.gradients))  # momentum aside
     live = [ratio for name, ratio in updates.items() if seen.sizes[name][1]]
     groups = [group for one in seen.optimizers for group in one.param_groups]
     decay = max((group["lr"] * group.get("weight_decay", 0) for group in groups), default=0)
@@ -2683,6 +2691,12 @@ def steps(seen):
         evidence += " The weight decay is left out." if without is not live else ""
         evidence += " The rate is below its schedule's first one: a warm-up." if warming else ""
         yield finding("update-too-small", where_of(seen), evidence, severity=severity)
+
+
+def climb_of(seen, moved):
+    """How much the loss rises with the parameters' changes, to first order."""
+    pairs = [(change, seen.gradients.get(name)) for name, change in moved.items()]
+    return sum((change * one).sum().item() for change, one in pairs if one is not None)
 
 
 def where_of(seen):
@@ -2761,10 +2775,10 @@ def needs_closure(optimizer):
 class Trial:
     """Steps of the optimizers on a copy of the parameters; or of gradient descent at the rate alone.
 
-    decays: whether their weight decay is a part of the steps.
+    decays: whether their weight decay is a part of the steps. keeps: whether their momentum is.
     """
 
-    def __init__(self, seen, decays=True):
+    def __init__(self, seen, decays=True, keeps=True):
         self.seen, self.twins = seen, []  # [(a copy of an optimizer, [(name, its parameter)])]
         self.values = {name: p.detach() for name, p in seen.model.named_parameters()}
         names = {id(p): name for name, p in seen.parameters.items()}
@@ -2774,6 +2788,8 @@ class Trial:
                 continue
             try:
                 twin, pairs = copy.deepcopy(optimizer), []
+                if not keeps:
+                    twin.state.clear()
                 for group, other in zip(optimizer.param_groups, twin.param_groups, strict=True):
                     if not decays and "weight_decay" in other:
                         other["weight_decay"] = 0
@@ -2854,10 +2870,14 @@ def loss_and_gradients_with(seen, parameters):
 FIRST_RULES = (
     shapes,
     expectations,
+    bounded_outputs,
+    two_values,
+    not_finite_by_hand,
     below_bound,
     mixing,
     first_loss,
     modes,
+    dropout,
     statistics,
     shared_norms,
     inputs_scale,
@@ -2875,6 +2895,7 @@ RULES = (
     over_the_depth,
     useless_biases,
     steps,
+    direction,
 )
 
 
@@ -2969,16 +2990,8 @@ def diagnose(
     optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
     optimizers = [checked_optimizer(one) for one in optimizers if one is not None]
     report = Report()
-    seen = Seen(
-        model,
-        inputs,
-        targets,
-        lr,
-        optimizers,
-        None,
-        report,
-        {name: p for name, p in model.named_parameters() if p.requires_grad},
-    )
+    learns = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    seen = Seen(model, inputs, targets, lr, optimizers, None, report, learns)
     seen.loss_fn = loss_fn
     if given_model is not model and isinstance(given_model, nn.Module):
         seen.note("compiled: what was compiled was examined, not the compiled code")
@@ -3014,22 +3027,15 @@ def explained(findings, rate_is_cause=False):
         early = rate_is_cause and one.id == "update-too-large"
         return one.severity == "remark", ORDER["units-alike"] - 0.5 if early else ORDER[one.id]
 
-    left = sorted(findings, key=place)
-    told = []
+    left, told = sorted(findings, key=place), []
     while left:
         cause, left = left[0], left[1:]
-        if cause.severity != "remark":
-            follows = [
-                one
-                for one in left
-                if one.id in FOLLOWS.get(cause.id, ()) and one.severity != "remark"
-            ]
-            if follows:
-                words = "; ".join(f"{one.what} ({one.where})" for one in follows)
-                cause = Finding(
-                    **{**vars(cause), "evidence": f"{cause.evidence} It explains: {words}."}
-                )
-                left = [one for one in left if one not in follows]
+        known = FOLLOWS.get(cause.id, ()) if cause.severity != "remark" else ()
+        follows = [one for one in left if one.id in known and one.severity != "remark"]
+        if follows:
+            words = "; ".join(f"{one.what} ({one.where})" for one in follows)
+            cause = replace(cause, evidence=f"{cause.evidence} It explains: {words}.")
+            left = [one for one in left if one not in follows]
         told.append(cause)
     return told
 
@@ -3059,7 +3065,8 @@ def examine(seen):
             return
         rules = [*FIRST_RULES, *(RULES if seen.gradients else (held,))]
         if broken := not_finite(seen):
-            report.findings.append(broken)
+            causes = list(expectations(seen)) if broken.where == "loss_fn" else []
+            report.findings += causes or [broken]
             rules = [shapes, inputs_scale, registration, held]
         for rule in rules:
             apply(rule, seen)
@@ -3081,9 +3088,8 @@ def watched_pass(seen):
     given = list(tensors_in(inputs))
     first = next((one for one in given if one.ndim), None)
     seen.examples = len(first) if first is not None else None
-    recorder = seen.recorder = Recorder(
-        seen.examples, [one for one in given if one.is_floating_point()]
-    )
+    numbers = [one for one in given if one.is_floating_point()]
+    recorder = seen.recorder = Recorder(seen.examples, numbers)
     recorder.watch(model)
     seen.random = torch.random.get_rng_state()
     seen.loss_of = loss_by(seen.loss_fn)
@@ -3136,9 +3142,10 @@ def loss_and_gradients(seen):
     seen.report.findings += unlearnable(seen, loss)
     if not loss.requires_grad or not seen.parameters:
         return
-    seen.leaves, seen.nodes = graph_of(
-        *(one for one in tensors_in(seen.output) if one.requires_grad)
-    )
+    roots = [one for one in tensors_in(seen.output) if one.requires_grad]
+    seen.leaves, seen.nodes, factors = graph_of(*roots)
+    for call in seen.calls:
+        call.gates, call.node = call.node in factors, None
     try:
         found = gradients_of(seen, loss.squeeze())
     except Exception as error:
@@ -3152,27 +3159,18 @@ def loss_and_gradients(seen):
 
 def unlearnable(seen, loss):
     """Why a loss has no gradients at all."""
+    told = ("missing-gradient", "the model"), ("error", "nothing can be learned")
     if not torch.is_grad_enabled():
         evidence = "torch.is_grad_enabled() is False here: a backward pass raises, and gradients were not seen."
         yield finding("gradients-off", "the process", evidence)
     elif not seen.parameters:
-        yield finding(
-            "missing-gradient",
-            "the model",
-            "The model has no parameters that ask for gradients.",
-            severity="error",
-            what="nothing can be learned",
-            remedy="for p in model.parameters(): p.requires_grad_(True)",
-        )
+        evidence = "The model has no parameters that ask for gradients."
+        remedy = "for p in model.parameters(): p.requires_grad_(True)"
+        yield finding(*told[0], evidence, *told[1], remedy)
     elif not loss.requires_grad:
-        yield finding(
-            "missing-gradient",
-            "the model",
-            "The loss depends on no parameter: is something detached, or under no_grad?",
-            severity="error",
-            what="nothing can be learned",
-            remedy="remove .detach(), .item(), torch.no_grad() and argmax on the way to the loss",
-        )
+        evidence = "The loss depends on no parameter: is something detached, or under no_grad?"
+        remedy = "remove .detach(), .item(), torch.no_grad() and argmax on the way to the loss"
+        yield finding(*told[0], evidence, *told[1], remedy)
 
 
 def gradients_of(seen, loss):
@@ -3351,9 +3349,8 @@ class Watcher:
             name, step = self.broken
             evidence = f"After step {step} it holds nan or inf."
             remedy = "nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # or a smaller rate"
-            yield finding(
-                "not-finite", name, evidence, what="a parameter is not finite", remedy=remedy
-            )
+            what = "a parameter is not finite"
+            yield finding("not-finite", name, evidence, what=what, remedy=remedy)
         elif bad := [place for place, loss in enumerate(losses) if not math.isfinite(loss)]:
             evidence = f"{len(bad)} of {len(losses)} losses are nan or inf; the first is number {bad[0]}, from 0 on."
             yield finding("not-finite", "the loss", evidence, what="the loss is not finite")
@@ -3369,6 +3366,12 @@ class Watcher:
             yield finding("update-too-large", where, evidence)
             return
         if needs_closure(self.optimizer):
+            return
+        moments = zip(*self.ratios.values(), strict=True)
+        most = [_median([one for one in some if math.isfinite(one)]) for some in moments]
+        if (most := max((one for one in most if one > 0), default=0)) > REPLACED:
+            evidence = f"A step has changed the middle weight by {most:.2g} of itself; {USUAL_RATIO:g} is usual."
+            yield finding("update-too-large", where, evidence)
             return
         late = [_median(some[len(some) // 2 :]) for some in self.ratios.values()]
         middle = _median([one for one in late if math.isfinite(one)])
@@ -3387,11 +3390,8 @@ class Watcher:
                 off[path] = torch.stack(late).all(0).float().mean().item()
         off = {path: share for path, share in off.items() if share >= DEAD_SHARE}
         if off:
-            worst = max(off, key=off.get)
-            evidence = f"{off[worst]:.0%} of the units in {worst} were 0 for all examples, each time since step "
-            yield finding(
-                "dead-units", _listed(off), f"{evidence}{self.steps[len(self.steps) // 2]}."
-            )
+            words = "{:.0%} of the units in {} were 0 for all examples, each time since step "
+            yield from of_worst("dead-units", off, f"{words}{self.steps[len(self.steps) // 2]}.")
 
     def floor(self, losses):
         """A loss that stands: over the last two thirds it has not fallen by more than it scatters."""

@@ -147,6 +147,12 @@ def alarms(report):
     return [finding for finding in report.findings if finding.severity in ("error", "warning")]
 
 
+def named_by(case, report):
+    """The ids by which a report names a fault: its alarms; where there is none, remarks that were expected."""
+    known = [finding for finding in report.findings if finding.id in case.causes]
+    return [finding.id for finding in alarms(report) or known]
+
+
 # ---------------------------------------------------------------- Data
 
 

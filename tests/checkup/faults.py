@@ -1596,3 +1596,660 @@ def _():
 def _(mended):
     options = {"eps": 1e-8 if mended else 100.0, "weight_decay": 0.05}
     return setting(mlp(16, 64, 64, 4), *points(), CROSS_ENTROPY, adam=3e-3, **options)
+
+
+# ---------------------------------------------------------------- Losses by hand, signs and scales
+
+
+def by_hand(output, labels):
+    """Cross-entropy of scores, as a formula."""
+    return -(F.one_hot(labels, output.shape[-1]) * output.log_softmax(-1)).sum(-1).mean()
+
+
+def targets_out_of_scale():
+    losses = {"MSE": MSE, "L1": nn.L1Loss(), "by hand": lambda o, t: (o - t).square().sum(1).mean()}
+    for mean, std, kind in ((0, 4000, "MSE"), (200, 40, "L1"), (0, 300, "by hand")):
+
+        @case(
+            f"targets of {mean} ± {std}, {kind}",
+            "regression threads: prices and counts as they are; outputs start near 0 and need thousands of steps",
+            {"first-loss-high", "update-too-large"},
+            "worse",
+        )
+        def _(mended, mean=mean, std=std, kind=kind):
+            x, y = curve(outputs=2)
+            y = y if mended else mean + std * y
+            scale = 1 if mended else std
+
+            def loss(output, targets):
+                return losses[kind](output, targets) / scale ** (1 if kind == "L1" else 2)
+
+            return setting(mlp(8, 32, 2), x, y, losses[kind] if mended else loss, adam=1e-3)
+
+
+targets_out_of_scale()
+
+
+@case(
+    "tanh in the loss, targets beyond it",
+    "(out.tanh() - y)**2 with standardized targets: a third of them is out of reach",
+    "output-range",
+    "worse",
+)
+def _(mended):
+    def loss(output, targets):
+        return ((output if mended else output.tanh()) - targets).square().mean()
+
+    x, y = curve()
+    return setting(mlp(8, 32, 1), x, 2 * y, loss, adam=1e-2)
+
+
+@case(
+    "softmax, then cross-entropy by hand",
+    "as softmax before nn.CrossEntropyLoss, with a formula in its place",
+    "probabilities-for-logits",
+    "worse",
+)
+def _(mended):
+    model = nn.Sequential(*mlp(16, 32, 4), nn.Identity() if mended else nn.Softmax(1))
+    return setting(model, *points(), by_hand, adam=3e-3)
+
+
+@case(
+    "a ReLU before a logistic loss by hand",
+    "log(1 + exp(-y s)) of labels -1 and 1: a negative's loss cannot fall below ln 2",
+    {"output-range", "probabilities-for-logits"},
+    "worse",
+)
+def _(mended):
+    x, y = binary_points()
+    end = nn.Identity() if mended else nn.ReLU()
+    model = nn.Sequential(*mlp(16, 32, 1), end, nn.Flatten(0))
+    return setting(model, x, 2 * y - 1, lambda s, t: F.softplus(-t * s).mean(), adam=3e-3)
+
+
+def logarithms_of_zero():
+    def binary(output, targets):
+        p = output.sigmoid()
+        return -(targets * p.log() + (1 - targets) * (1 - p).log()).mean()
+
+    def classes(output, labels):
+        p = output.exp() / output.exp().sum(1, keepdim=True)
+        return -p.gather(1, labels[:, None]).log().mean()
+
+    for name, loss in (("sigmoid", binary), ("softmax", classes)):
+
+        @case(
+            f"the logarithm of a {name}, by hand",
+            "inf or nan as soon as the network is sure, thousands of steps later",
+            "not-finite",
+            "wrong",
+        )
+        def _(loss=loss, name=name):
+            x, y = points()
+            if name == "softmax":
+                return setting(mlp(16, 32, 4), x, y, loss, adam=1e-3)
+            model = nn.Sequential(*mlp(16, 32, 1), nn.Flatten(0))
+            return setting(model, x, (y > 1).float(), loss, adam=1e-3)
+
+
+logarithms_of_zero()
+
+
+def wrong_directions():
+    for name in ("SGD", "AdamW"):
+
+        @case(
+            f"{name} with maximize=True",
+            "copied from a policy gradient: the loss grows",
+            "wrong-direction",
+            "worse",
+        )
+        def _(mended, name=name):
+            built = setting(mlp(16, 32, 4), *points(), CROSS_ENTROPY)
+            kind, rate = getattr(torch.optim, name), 0.1 if name == "SGD" else 1e-3
+            built["optimizer"] = kind(built["model"].parameters(), rate, maximize=not mended)
+            return built
+
+    @case(
+        "the overlap minimized",
+        "segmentation threads: the Dice score itself as the loss",
+        "wrong-direction",
+        "wrong",
+    )
+    def _():
+        x, _ = pictures(side=8)
+        y = (x.sum(1) > 0).float()
+        model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1))
+        model.extend([nn.Sigmoid(), nn.Flatten(1), nn.Unflatten(1, (8, 8))])
+
+        def dice(p, t):
+            return (2 * (p * t).sum((1, 2)) / (p.sum((1, 2)) + t.sum((1, 2)) + 1e-6)).mean()
+
+        return setting(model, x, y, dice, adam=1e-2)
+
+    @case(
+        "log-likelihood minimized",
+        "a formula from a paper without its minus: the loss falls, the likelihood too",
+        {"wrong-direction", "loss-below-bound"},
+        "wrong",
+    )
+    def _():
+        return setting(mlp(16, 32, 4), *points(), lambda s, y: -by_hand(s, y), adam=1e-3)
+
+
+wrong_directions()
+
+
+def flat_ends():
+    for kind, loss in ((nn.Sigmoid, MSE), (nn.Tanh, lambda o, t: (o - t).abs().pow(1.5).mean())):
+
+        @case(
+            f"a {kind.__name__} at its ends behind the last layer",
+            "squared error of a saturated output: no slope, however wrong it is",
+            "saturated",
+            "worse",
+        )
+        def _(mended, kind=kind, loss=loss):
+            x, y = binary_points()
+            model = scaled(mlp(16, 32, 1), 1 if mended else 500)
+            y = y if kind is nn.Sigmoid else 1.8 * y - 0.9
+            return setting(nn.Sequential(*model, kind(), nn.Flatten(0)), x, y, loss, adam=1e-3)
+
+
+flat_ends()
+
+
+def too_much_dropout():
+    for share in (0.95, 0.99):
+
+        @case(
+            f"dropout of {share}",
+            "p meant as the share to keep",
+            "dropout-high",
+            "worse",
+        )
+        def _(mended, share=share):
+            drop = nn.Dropout(0.05 if mended else share)
+            body = nn.Linear(16, 128), nn.ReLU(), drop, nn.Linear(128, 64), nn.ReLU(), drop
+            return setting(
+                nn.Sequential(*body, nn.Linear(64, 4)), *points(), CROSS_ENTROPY, adam=3e-3
+            )
+
+
+too_much_dropout()
+
+# ---------------------------------------------------------------- Labels of another loss
+
+
+class Twins(nn.Module):
+    """Two inputs, each through the same network."""
+
+    def __init__(self, *sizes):
+        super().__init__()
+        self.body = mlp(*sizes)
+
+    def forward(self, x, z):
+        return self.body(x), self.body(z)
+
+
+def labels_of_another_loss():
+    pairs = nn.CosineEmbeddingLoss(), nn.MarginRankingLoss(0.5)
+    single = nn.SoftMarginLoss(), lambda s, t: (1 - t * s).clamp_min(0).mean()
+    names = "CosineEmbeddingLoss", "MarginRankingLoss", "SoftMarginLoss", "a hinge by hand"
+    for name, loss in zip(names, (*pairs, *single), strict=True):
+
+        @case(
+            f"labels 0 and 1 in {name}",
+            "it takes -1 and 1: what is labelled 0 has no influence",
+            "targets-invalid",
+            "wrong",
+        )
+        def _(loss=loss, name=name):
+            x, y = binary_points()
+            if loss not in pairs:
+                model = nn.Sequential(*mlp(16, 32, 1), nn.Flatten(0))
+                return setting(model, x, y, loss, adam=3e-3)
+            model = Twins(16, 32, 8) if name.startswith("Cos") else Twins(16, 32, 1)
+            z, same = x.flip(0), (y == y.roll(1)).float()
+            return setting(
+                model, (x, z), same, lambda o, t: loss(*(one.squeeze(1) for one in o), t), adam=3e-3
+            )
+
+
+labels_of_another_loss()
+
+
+def labels_for_probabilities():
+    for low, high in ((-1, 1), (0, 255)):
+
+        @case(
+            f"labels {low} and {high} in a cross-entropy by hand",
+            "the loss of one side has no bound",
+            {"targets-invalid", "loss-below-bound"},
+            "below 0",
+        )
+        def _(low=low, high=high):
+            x, y = binary_points()
+            model = nn.Sequential(*mlp(16, 32, 1), nn.Flatten(0))
+
+            def loss(s, t):
+                return (F.softplus(s) - s * t).mean()
+
+            return setting(model, x, low + (high - low) * y, loss, adam=1e-2)
+
+
+labels_for_probabilities()
+
+
+@case(
+    "one-hot targets of 0 and 255",
+    "masks of several classes read from pictures: the loss is 255 times as large",
+    "targets-invalid",
+    "wrong",
+)
+def _():
+    x, y = points()
+    return setting(mlp(16, 32, 4), x, 255.0 * F.one_hot(y, 4), CROSS_ENTROPY, sgd=0.1)
+
+
+@case(
+    "a sigmoid decoder, pixels of 0 to 255, by hand",
+    "autoencoder threads: the targets were not divided",
+    "output-range",
+    "worse",
+)
+def _(mended):
+    x, _ = pictures(side=8)
+    x = x.flatten(1).sigmoid()
+    model = nn.Sequential(*mlp(192, 32, 192), nn.Sigmoid())
+    loss = lambda o, t: (o - t).square().mean() / (1 if mended else 255**2)  # noqa: E731
+    return setting(model, x, x if mended else 255 * x, loss, adam=1e-2)
+
+
+def mixing_over_the_batch():
+    ways = {
+        "LayerNorm": (nn.LayerNorm((64, 32)), None),
+        "softmax": (nn.Softmax(0), 64),
+        "a standardization": (Apply(lambda x: (x - x.mean(0)) / (x.std(0) + 1e-5)), None),
+    }
+    for name, (mix, factor) in ways.items():
+
+        @case(
+            f"{name} over the batch",
+            "dim=0 in place of dim=-1: what is said of an example depends on the others, and on how many there are",
+            "examples-mix",
+            "mixes",
+        )
+        def _(mix=mix, factor=factor):
+            times = Apply(lambda x: x * (factor or 1))
+            model = nn.Sequential(nn.Linear(16, 32), copy.deepcopy(mix), times, nn.ReLU())
+            return setting(model.append(nn.Linear(32, 4)), *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+mixing_over_the_batch()
+
+
+def as_many_times_as_classes():
+    for recurrent in (False, True):
+
+        @case(
+            f"as many times as classes, {'GRU' if recurrent else 'GPT'}",
+            "scores (N, T, C) in cross-entropy, T = C: nothing raises, and times are taken for classes",
+            "shape-mismatch",
+            "worse",
+        )
+        def _(mended, recurrent=recurrent):
+            class Tagger(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.embed, self.head = nn.Embedding(12, 16), nn.Linear(16, 12)
+                    self.memory = nn.GRU(16, 16, batch_first=True)
+
+                def forward(self, text):
+                    return self.head(self.memory(self.embed(text))[0])
+
+            model = Tagger() if recurrent else GPT(vocabulary=12)
+            loss = next_token if mended else CROSS_ENTROPY
+            return setting(model, *tokens(vocabulary=12), loss, adam=1e-2)
+
+
+as_many_times_as_classes()
+
+
+@case(
+    "gammas of 0 without a skip",
+    "zero_init_residual where there is no residual: nothing passes",
+    {"units-alike", "blocked-gradient"},
+    "unmoved",
+)
+def _():
+    body = nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU()
+    model = classifier(*body, nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), size=8)
+    for module in model:
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.zeros_(module.weight)
+    return setting(model, *pictures(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "SGD at 20 with momentum",
+    "a rate of another loss: after some steps all ReLUs are dead, and the loss stands",
+    "update-too-large",
+    "worse",
+)
+def _(mended):
+    rate = 0.02 if mended else 20
+    return setting(mlp(16, 64, 64, 4), *points(), CROSS_ENTROPY, sgd=rate, momentum=0.9)
+
+
+@case(
+    "F.normalize over the batch",
+    "dim=0 in place of dim=1: what is said of an example depends on the others",
+    "examples-mix",
+    "mixes",
+)
+def _():
+
+    class Norm(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = (nn.Linear(16, 32), nn.Linear(32, 4))
+
+        def forward(self, x):
+            return self.b(F.normalize(self.a(x), dim=0).relu() * 8)
+
+    return setting(Norm(), *points(), CROSS_ENTROPY, adam=0.001)
+
+
+@case(
+    "pooling by a softmax over the batch",
+    "weights that sum to 1 over examples, not over places",
+    "examples-mix",
+    "mixes",
+)
+def _():
+
+    class Pool(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.score, self.out = (nn.Linear(4, 1), nn.Linear(4, 2))
+
+        def forward(self, x):
+            w = F.softmax(self.score(x), 0)
+            return self.out((w * x).sum(1))
+
+    return setting(Pool(), *waves(), CROSS_ENTROPY, adam=0.001)
+
+
+@case(
+    "focal loss by hand with labels -1 and 1",
+    "the loss of the negatives falls below 0",
+    "targets-invalid",
+    "wrong",
+)
+def _():
+    x, y = points()
+    model = nn.Sequential(*mlp(16, 32, 1), nn.Flatten(0))
+
+    def focal(o, t):
+        p = torch.sigmoid(o)
+        return -(
+            t * (1 - p) ** 2 * p.clamp_min(1e-07).log()
+            + (1 - t) * p**2 * (1 - p).clamp_min(1e-07).log()
+        ).mean()
+
+    return setting(model, x, 2 * (y > 1).float() - 1, focal, adam=0.001)
+
+
+@case(
+    "a temperature of 0.001",
+    "a division by a temperature meant as a factor: a first loss of hundreds",
+    "first-loss-high",
+    "wrong",
+)
+def _():
+    x, y = points()
+    model = nn.Sequential(
+        *mlp(16, 32, 8),
+        Apply(lambda e: F.normalize(e, dim=1)),
+        nn.Linear(8, 4),
+        Apply(lambda s: s / 0.001),
+    )
+    return setting(model, x, y, CROSS_ENTROPY, adam=0.001)
+
+
+@case(
+    "logits in a Dice loss",
+    "without its sigmoid the score has no bound: the loss falls below 0, and the masks do not fit",
+    {"logits-for-probabilities", "loss-below-bound"},
+    "wrong",
+)
+def _():
+    x, _ = pictures(side=8)
+    y = (x.sum(1, keepdim=True) > 0).float()
+    m = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1))
+    return setting(
+        m, x, y, lambda o, t: 1 - (2 * (o * t).sum() + 1) / (o.sum() + t.sum() + 1), adam=0.001
+    )
+
+
+@case(
+    "cosines as logits of 50 classes",
+    "a missing scale: within -1 to 1 the loss cannot fall below ln(1 + 49 exp(-2)) = 2.03",
+    {"output-range", "probabilities-for-logits"},
+    "wrong",
+)
+def _():
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.f = mlp(16, 32, 16)
+            self.w = nn.Parameter(torch.randn(50, 16))
+
+        def forward(self, x):
+            return F.normalize(self.f(x), dim=1) @ F.normalize(self.w, dim=1).T
+
+    x = torch.randn(200, 16)
+    return setting(Net(), x, torch.arange(200) % 50, CROSS_ENTROPY, adam=0.001)
+
+
+@case(
+    "logits in CTC",
+    "it wants log-probabilities: the loss falls without a bound",
+    "logits-for-probabilities",
+    "wrong",
+)
+def _():
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.r = nn.GRU(4, 16, batch_first=True)
+            self.o = nn.Linear(16, 6)
+
+        def forward(self, x):
+            return self.o(self.r(x)[0])
+
+    x, _ = waves()
+    y = torch.randint(1, 6, (32, 3))
+    n, m = (torch.full((32,), 12), torch.full((32,), 3))
+    return setting(Net(), x, y, lambda o, t: F.ctc_loss(o.transpose(0, 1), t, n, m), adam=0.001)
+
+
+@case(
+    "log-probabilities as targets of KLDivLoss",
+    "without log_target=True: nan",
+    {"loss-below-bound", "targets-invalid"},
+    "not finite",
+)
+def _():
+    x, _ = points()
+    y = torch.log_softmax(2 * torch.randn(64, 4), 1)
+    return setting(
+        nn.Sequential(*mlp(16, 32, 4), nn.LogSoftmax(1)),
+        x,
+        y,
+        nn.KLDivLoss(reduction="batchmean"),
+        adam=0.001,
+    )
+
+
+@case("PSNR minimized", "a score as a loss: the pictures get worse", "wrong-direction", "wrong")
+def _():
+    x, _ = pictures(side=8)
+    x = x.sigmoid()
+    m = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 1), nn.Sigmoid())
+    return setting(m, x, x, lambda o, t: -10 * (o - t).square().mean().log10(), adam=0.001)
+
+
+@case(
+    "expected accuracy minimized",
+    "a missing minus: the network learns to be wrong",
+    "wrong-direction",
+    "wrong",
+)
+def _():
+    return setting(
+        nn.Sequential(*mlp(16, 32, 4), nn.Softmax(1)),
+        *points(),
+        lambda p, y: p.gather(1, y[:, None]).mean(),
+        adam=0.001,
+    )
+
+
+@case(
+    "sigmoid before SoftMarginLoss",
+    "scores within 0 to 1: the loss of a negative cannot fall below ln 2",
+    "probabilities-for-logits",
+    "wrong",
+)
+def _():
+    x, y = binary_points()
+    return setting(
+        nn.Sequential(*mlp(16, 32, 1), nn.Sigmoid(), nn.Flatten(0)),
+        x,
+        2 * y - 1,
+        nn.SoftMarginLoss(),
+        adam=0.001,
+    )
+
+
+@case(
+    "a rate of 0",
+    "a schedule whose first factor is 0, or a group that was forgotten",
+    "update-too-small",
+    "unmoved",
+)
+def _():
+    return setting(GPT(), *tokens(), next_token, sgd=0.0)
+
+
+@case(
+    "an optimizer of one's own that adds",
+    "p += lr * gradient: the loss rises",
+    "wrong-direction",
+    "wrong",
+)
+def _():
+
+    class Plus(torch.optim.Optimizer):
+        def __init__(self, p, lr):
+            super().__init__(p, {"lr": lr})
+
+        @torch.no_grad()
+        def step(self, closure=None):
+            for g in self.param_groups:
+                for p in g["params"]:
+                    if p.grad is not None:
+                        p.add_(p.grad, alpha=g["lr"])
+
+    b = setting(mlp(16, 32, 4), *points(), CROSS_ENTROPY)
+    b["optimizer"] = Plus(b["model"].parameters(), 0.05)
+    return b
+
+
+@case(
+    "R squared minimized", "a score as a loss: it falls without a bound", "wrong-direction", "wrong"
+)
+def _():
+    return setting(
+        mlp(8, 32, 1),
+        *curve(),
+        lambda o, t: 1 - (o - t).square().sum() / (t - t.mean()).square().sum(),
+        adam=0.001,
+    )
+
+
+@case(
+    "HingeEmbeddingLoss with 0 and 1",
+    "it takes -1 and 1: pairs that are labelled 0 count as both",
+    "targets-invalid",
+    "wrong",
+)
+def _():
+
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.f = mlp(16, 32, 8)
+
+        def forward(self, a, b):
+            return F.pairwise_distance(self.f(a), self.f(b))
+
+    x, y = points()
+    return setting(
+        Pair(), (x, x.roll(2, 0)), (y == y.roll(2)).float(), nn.HingeEmbeddingLoss(), adam=0.001
+    )
+
+
+@case(
+    "as many times as classes, log-softmax and NLL",
+    "times are taken for classes",
+    {"logits-for-probabilities", "shape-mismatch"},
+    "wrong",
+)
+def _():
+    m = nn.Sequential(
+        nn.Embedding(12, 16), nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 12), nn.LogSoftmax(-1)
+    )
+    return setting(m, *tokens(vocabulary=12), nn.NLLLoss(), adam=0.001)
+
+
+@case(
+    "GroupNorm with gamma 0 without a skip",
+    "nothing passes",
+    {"blocked-gradient", "units-alike"},
+    "unmoved",
+)
+def _():
+    m = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2),
+        nn.GroupNorm(4, 8),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3),
+        nn.GroupNorm(4, 8),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(200, 4),
+    )
+    for k in m:
+        if isinstance(k, nn.GroupNorm):
+            nn.init.zeros_(k.weight)
+    return setting(m, *pictures(), CROSS_ENTROPY, adam=0.001)
+
+
+@case(
+    "sigmoid, log by hand without a limit",
+    "inf or nan as soon as the network is sure",
+    "not-finite",
+    "wrong",
+)
+def _():
+    return setting(
+        nn.Sequential(*mlp(16, 32, 1), nn.Sigmoid(), nn.Flatten(0)),
+        *binary_points(),
+        lambda p, t: -(t * p.log() + (1 - t) * (1 - p).log()).mean(),
+        adam=0.001,
+    )

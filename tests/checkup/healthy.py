@@ -1,5 +1,6 @@
 """Healthy designs, tiny: as they are published, with the rates that people use."""
 
+import copy
 import math
 
 import torch
@@ -1273,3 +1274,957 @@ class Sum(nn.Module):
 @case("an accumulator from zeros", "a residual stream that starts at 0, one layer for all rounds")
 def _():
     return setting(Sum(), *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+# ---------------------------------------------------------------- Gates, codebooks, losses and scales by hand
+
+
+class Decay(nn.Module):
+    """A linear recurrence whose gate, a sigmoid, starts near 1."""
+
+    def __init__(self, by_function=True):
+        super().__init__()
+        self.take, self.gate, self.head = nn.Linear(4, 16), nn.Linear(4, 16), nn.Linear(16, 2)
+        nn.init.constant_(self.gate.bias, 5)
+        self.bend = torch.sigmoid if by_function else nn.Sigmoid()
+
+    def forward(self, x):
+        keep, new, state = self.bend(self.gate(x)), self.take(x), 0
+        for k in range(x.shape[1]):
+            state = keep[:, k] * state + (1 - keep[:, k]).sqrt() * new[:, k]
+        return self.head(state)
+
+
+def gates():
+    for by_function in (True, False):
+        name = "function" if by_function else "module"
+
+        @case(f"a decay near 1, by a {name}", "De et al. 2024, Griffin: gates that remember")
+        def _(by_function=by_function):
+            return setting(Decay(by_function), *waves(), CROSS_ENTROPY, adam=3e-3)
+
+
+gates()
+
+
+class VQVAE(nn.Module):
+    """Codes from a codebook, by a straight-through estimator."""
+
+    def __init__(self, size=32, code=8, codes=16):
+        super().__init__()
+        self.encoder, self.decoder = mlp(size, 32, code), mlp(code, 32, size)
+        self.book = nn.Embedding(codes, code)
+        nn.init.uniform_(self.book.weight, -1 / codes, 1 / codes)
+
+    def forward(self, x):
+        z = self.encoder(x)
+        q = self.book(torch.cdist(z, self.book.weight).argmin(1))
+        extra = F.mse_loss(q, z.detach()) + 0.25 * F.mse_loss(z, q.detach())
+        return z + (q - z).detach(), extra
+
+
+class VQDecoded(VQVAE):
+    """The same, with the pictures and the loss of the codes as outputs."""
+
+    def forward(self, x):
+        z, extra = super().forward(x)
+        return self.decoder(z), extra
+
+
+@case("VQ-VAE", "van den Oord et al. 2017: codebook and commitment losses")
+def _():
+    x = torch.randn(64, 4) @ torch.randn(4, 32) / 2
+    return setting(VQDecoded(), x, x, lambda o, t: F.mse_loss(o[0], t) + o[1], adam=1e-3)
+
+
+@case("Dice and cross-entropy", "nnU-Net, Isensee et al. 2021")
+def _():
+    x, _ = pictures(side=8)
+    y = (x.sum(1, keepdim=True) > 0.5).float()
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 1, 1)
+    )
+
+    def loss(s, t):
+        p = s.sigmoid()
+        dice = 1 - (2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1)
+        return dice + F.binary_cross_entropy_with_logits(s, t)
+
+    return setting(model, x, y, loss, adam=1e-2)
+
+
+@case("a score that is maximized", "maximize=True with a log-likelihood")
+def _():
+    model = mlp(16, 32, 4)
+    return setting(model, *points(), lambda s, y: -F.cross_entropy(s, y), adam=3e-3, maximize=True)
+
+
+@case("distances as outputs, minimized", "Snell et al. 2017: cross-entropy of minus the distances")
+def _():
+    centers = torch.randn(4, 8)
+    model = nn.Sequential(mlp(16, 32, 8), Apply(lambda z: torch.cdist(z, centers)))
+    return setting(model, *points(), lambda d, y: F.cross_entropy(-d, y), adam=3e-3)
+
+
+@case("distances of pairs", "Hadsell et al. 2006: 1 for alike")
+def _():
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = mlp(16, 32, 8)
+
+        def forward(self, x, z):
+            return F.pairwise_distance(self.body(x), self.body(z))
+
+    x, y = points()
+
+    def loss(d, same):
+        return (same * d.square() + (1 - same) * (1 - d).clamp_min(0).square()).mean()
+
+    return setting(Pair(), (x, x.roll(2, 0)), (y == y.roll(2)).float(), loss, adam=3e-3)
+
+
+@case("a hinge with labels -1 and 1", "Lim and Ye 2017: discriminators")
+def _():
+    x, y = points()
+    model = nn.Sequential(*mlp(16, 32, 1, bend=nn.LeakyReLU), nn.Flatten(0))
+    return setting(model, x, 2.0 * (y > 1) - 1, lambda s, t: (1 - t * s).relu().mean(), adam=1e-3)
+
+
+@case("counts by a Poisson likelihood of log rates", "McCullagh and Nelder 1989")
+def _():
+    x, y = curve()
+    return setting(mlp(8, 32, 1), x, torch.poisson((1 + y).exp()), nn.PoissonNLLLoss(), adam=3e-3)
+
+
+@case("degrees, with the bias at their mean", "Karpathy 2019: initialize the last bias")
+def _():
+    x, y = curve()
+    model = mlp(8, 32, 1)
+    nn.init.constant_(model[-1].bias, 15)
+    return setting(model, x, 15 + 5 * y, nn.SmoothL1Loss(), adam=1e-2)
+
+
+@case("as many times as classes, transposed", "classes in dimension 1, as cross-entropy wants them")
+def _():
+    def loss(output, targets):
+        return F.cross_entropy(output.transpose(1, 2), targets)
+
+    return setting(GPT(vocabulary=12), *tokens(vocabulary=12), loss, adam=1e-3)
+
+
+@case("dropout of half, twice", "Krizhevsky et al. 2012")
+def _():
+    body = nn.Linear(16, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 256), nn.ReLU()
+    model = nn.Sequential(*body, nn.Dropout(0.5), nn.Linear(256, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+# ---------------------------------------------------------------- Designs that were new to the limits
+
+
+@case("a Mamba-like selective scan", "Gu and Dao 2023: the same table of decays in each layer")
+def _():
+
+    class Mamba(nn.Module):
+        def __init__(self, size=16, state=4):
+            super().__init__()
+            self.inside, self.conv = (
+                nn.Linear(size, 2 * size),
+                nn.Conv1d(size, size, 3, padding=2, groups=size),
+            )
+            self.select, self.dt, self.out = (
+                nn.Linear(size, 2 * state),
+                nn.Linear(size, size),
+                nn.Linear(size, size),
+            )
+            self.log_a = nn.Parameter(torch.arange(1.0, state + 1).log().repeat(size, 1))
+            self.d = nn.Parameter(torch.ones(size))
+            nn.init.constant_(self.dt.bias, -4.6)
+
+        def forward(self, u):
+            x, z = self.inside(u).chunk(2, -1)
+            x = F.silu(self.conv(x.transpose(1, 2))[..., : u.shape[1]].transpose(1, 2))
+            b, c = self.select(x).chunk(2, -1)
+            dt = F.softplus(self.dt(x))
+            a = torch.exp(dt[..., None] * -self.log_a.exp())
+            h, ys = (0, [])
+            for t in range(u.shape[1]):
+                h = a[:, t] * h + dt[:, t, :, None] * b[:, t, None] * x[:, t, :, None]
+                ys.append((h * c[:, t, None]).sum(-1) + self.d * x[:, t])
+            return self.out(torch.stack(ys, 1) * F.silu(z))
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.head = (nn.Embedding(32, 16), nn.Linear(16, 32))
+            self.norms = nn.ModuleList(nn.RMSNorm(16) for _ in range(2))
+            self.mixers = nn.ModuleList(Mamba() for _ in range(2))
+
+        def forward(self, x):
+            x = self.embed(x)
+            for n, m in zip(self.norms, self.mixers, strict=True):
+                x = x + m(n(x))
+            return self.head(x)
+
+    return setting(Net(), *tokens(), next_token, adam=0.001)
+
+
+@case("a GRU tagger", "a recurrence in both directions, a label for each token")
+def _():
+
+    class Tagger(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.e, self.r, self.o = (
+                nn.Embedding(32, 16, padding_idx=0),
+                nn.GRU(16, 16, bidirectional=True, batch_first=True),
+                nn.Linear(32, 5),
+            )
+
+        def forward(self, x):
+            return self.o(self.r(self.e(x))[0]).transpose(1, 2)
+
+    x, _ = tokens()
+    return setting(Tagger(), x, x % 5, CROSS_ENTROPY, adam=0.003)
+
+
+@case("Dice alone, sigmoid output", "Milletari et al. 2016")
+def _():
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1), nn.Sigmoid()
+    )
+    x, _ = pictures(side=8)
+    y = (x.sum(1, keepdim=True) > 0).float()
+    return setting(
+        model, x, y, lambda o, t: 1 - (2 * (o * t).sum() + 1) / (o.sum() + t.sum() + 1), adam=0.01
+    )
+
+
+@case("DeepSets", "Zaheer et al. 2017")
+def _():
+
+    class Sets(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.phi, self.rho = (mlp(3, 32, 32), mlp(32, 32, 1))
+
+        def forward(self, x):
+            return self.rho(self.phi(x).mean(1))
+
+    x = torch.randn(64, 10, 3)
+    y = x.square().sum(-1).amax(1, keepdim=True)
+    return setting(Sets(), x, (y - y.mean()) / y.std(), nn.MSELoss(), adam=0.01)
+
+
+@case("ordinal regression, cumulative logits", "McCullagh 1980")
+def _():
+
+    class Ordinal(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.cuts = (mlp(16, 32, 1), nn.Parameter(torch.tensor([-1.0, 0.0, 1.0])))
+
+        def forward(self, x):
+            return self.body(x) - self.cuts
+
+    x, y = points()
+
+    def loss(o, y):
+        return F.binary_cross_entropy_with_logits(o, (y[:, None] > torch.arange(3)).float())
+
+    return setting(Ordinal(), x, y, loss, adam=0.01)
+
+
+@case(
+    "a gamma regression with softplus, targets of 50",
+    "a likelihood that is no difference, below 0 for small targets",
+)
+def _():
+    x, y = curve()
+    model = nn.Sequential(*mlp(8, 32, 1), Apply(lambda o: 50 * F.softplus(o)))
+    t = 50 * (0.5 * y).exp()
+    return setting(model, x, t, lambda o, t: (o.log() + t / o).mean(), adam=0.01)
+
+
+@case(
+    "a GAN's discriminator, hinge loss",
+    "Miyato et al. 2018: labels 0 and 1 as weights of two hinges",
+)
+def _():
+    model = nn.Sequential(
+        nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 8, 4, 2, 1)),
+        nn.LeakyReLU(0.2),
+        nn.utils.parametrizations.spectral_norm(nn.Conv2d(8, 16, 4, 2, 1)),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+        nn.Linear(256, 1),
+        nn.Flatten(0),
+    )
+    x, _ = pictures()
+    real = (torch.arange(16) % 2).float()
+
+    def hinge(o, real):
+        return (real * F.relu(1 - o) + (1 - real) * F.relu(1 + o)).mean()
+
+    return setting(model, x, real, hinge, adam=0.0002, betas=(0.5, 0.9))
+
+
+@case("a mixture density network", "Bishop 1994: a likelihood of any sign")
+def _():
+    x, y = curve(128)
+
+    def loss(o, t):
+        w, m, s = o.chunk(3, 1)
+        log = -0.5 * ((t - m) / s.exp()) ** 2 - s - 0.919
+        return -torch.logsumexp(w.log_softmax(1) + log, 1).mean()
+
+    return setting(mlp(8, 32, 9, bend=nn.Tanh), x, y, loss, adam=0.003)
+
+
+@case("NeRF-like positional encoding, sigmoid colours", "Mildenhall et al. 2020")
+def _():
+
+    class Nerf(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = (mlp(24, 64, 64), mlp(88, 64, 3))
+
+        def forward(self, x):
+            f = torch.cat(
+                [g(x * 2**k * math.pi) for k in range(6) for g in (torch.sin, torch.cos)], -1
+            )
+            return self.b(torch.cat([self.a(f).relu(), f], -1)).sigmoid()
+
+    x = torch.rand(256, 2)
+    y = torch.stack([(6 * x[:, 0]).sin(), (5 * x[:, 1]).cos(), x.prod(1)], 1) / 2 + 0.5
+    return setting(Nerf(), x, y, nn.MSELoss(), adam=0.001)
+
+
+@case("an RBF network", "Broomhead and Lowe 1988")
+def _():
+
+    class RBF(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.c, self.s, self.o = (
+                nn.Parameter(torch.randn(32, 8)),
+                nn.Parameter(torch.zeros(32)),
+                nn.Linear(32, 1),
+            )
+
+        def forward(self, x):
+            return self.o(torch.exp(-(torch.cdist(x, self.c) ** 2) / 8 * self.s.exp()))
+
+    return setting(RBF(), *curve(), nn.MSELoss(), adam=0.01)
+
+
+@case("ReZero, 12 layers", "Bachlechner et al. 2021")
+def _():
+
+    class Re(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.f, self.alpha = (mlp(32, 32, 32), nn.Parameter(torch.zeros(1)))
+
+        def forward(self, x):
+            return x + self.alpha * self.f(x)
+
+    return setting(
+        nn.Sequential(nn.Linear(16, 32), *[Re() for _ in range(12)], nn.Linear(32, 4)),
+        *points(),
+        CROSS_ENTROPY,
+        adam=0.003,
+    )
+
+
+@case("focal loss by hand, 5 % positives, prior bias", "Lin et al. 2017")
+def _():
+    x = torch.randn(256, 16)
+    y = (x[:, :3].sum(1) > 2.8).float()
+    model = nn.Sequential(*mlp(16, 32, 1), nn.Flatten(0))
+    nn.init.constant_(model[-2].bias, -3)
+
+    def focal(o, t):
+        p = o.sigmoid()
+        ce = F.binary_cross_entropy_with_logits(o, t, reduction="none")
+        return (ce * (1 - (p * t + (1 - p) * (1 - t))) ** 2).mean()
+
+    return setting(model, x, y, focal, adam=0.003)
+
+
+@case("two tasks, losses in a dict of targets", "a loss that takes both")
+def _():
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.k, self.r = (
+                nn.Sequential(*mlp(16, 32, 32), nn.ReLU()),
+                nn.Linear(32, 4),
+                nn.Linear(32, 1),
+            )
+
+        def forward(self, x):
+            h = self.body(x)
+            return {"kind": self.k(h), "size": self.r(h)}
+
+    x, y = points()
+    t = {"kind": y, "size": x[:, :1] * 0.8 + 0.3 * x[:, 1:2]}
+
+    def loss(o, t):
+        return F.cross_entropy(o["kind"], t["kind"]) + 0.5 * F.mse_loss(o["size"], t["size"])
+
+    return setting(Two(), x, t, loss, adam=0.003)
+
+
+@case("survival, Cox partial likelihood", "Katzman et al. 2018: the examples are compared")
+def _():
+    x, _ = curve()
+    time = torch.rand(64) * (x[:, 0] * 0.7).exp()
+    event = (torch.rand(64) < 0.7).float()
+
+    def cox(risk, t):
+        time, event = (t[:, 0], t[:, 1])
+        order = time.argsort(descending=True)
+        r = risk[order, 0]
+        return -((r - r.logcumsumexp(0)) * event[order]).sum() / event.sum()
+
+    return setting(mlp(8, 32, 1), x, torch.stack([time, event], 1), cox, adam=0.003)
+
+
+@case(
+    "an actor with tanh, critic's value maximized",
+    "Lillicrap et al. 2016: a loss below 0, without targets",
+)
+def _():
+    critic = mlp(10, 32, 1)
+    for p in critic.parameters():
+        p.requires_grad_(False)
+    x, _ = curve()
+    actor = nn.Sequential(*mlp(8, 32, 2), nn.Tanh())
+    return setting(
+        actor, x, None, lambda a, _=None: -critic(torch.cat([x, a], 1)).mean(), adam=0.001
+    )
+
+
+@case("SwiGLU blocks", "Shazeer 2020")
+def _():
+
+    class S(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.n, self.a, self.b, self.c = (
+                nn.RMSNorm(32),
+                nn.Linear(32, 64, False),
+                nn.Linear(32, 64, False),
+                nn.Linear(64, 32, False),
+            )
+
+        def forward(self, x):
+            h = self.n(x)
+            return x + self.c(F.silu(self.a(h)) * self.b(h))
+
+    return setting(
+        nn.Sequential(nn.Linear(16, 32), *[S() for _ in range(4)], nn.Linear(32, 4)),
+        *points(),
+        CROSS_ENTROPY,
+        adam=0.003,
+    )
+
+
+@case("a highway network, gates at -3", "Srivastava et al. 2015: gates that start closed")
+def _():
+
+    class H(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.h, self.t = (nn.Linear(32, 32), nn.Linear(32, 32))
+            nn.init.constant_(self.t.bias, -3)
+
+        def forward(self, x):
+            t = self.t(x).sigmoid()
+            return t * self.h(x).relu() + (1 - t) * x
+
+    return setting(
+        nn.Sequential(nn.Linear(16, 32), *[H() for _ in range(6)], nn.Linear(32, 4)),
+        *points(),
+        CROSS_ENTROPY,
+        adam=0.003,
+    )
+
+
+@case("an LSTM cell by hand", "Hochreiter and Schmidhuber 1997; forget bias 1")
+def _():
+
+    class L(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.i, self.o = (nn.Linear(4 + 16, 64), nn.Linear(16, 2))
+            nn.init.constant_(self.i.bias[16:32], 1)
+
+        def forward(self, x):
+            h = c = x.new_zeros(len(x), 16)
+            for t in range(x.shape[1]):
+                i, f, g, o = self.i(torch.cat([x[:, t], h], 1)).chunk(4, 1)
+                c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+                h = o.sigmoid() * c.tanh()
+            return self.o(h)
+
+    return setting(L(), *waves(), CROSS_ENTROPY, adam=0.01)
+
+
+@case(
+    "a neural ODE by Euler steps",
+    "Chen et al. 2018: one layer, ten times, and after 20 steps nearly no loss",
+)
+def _():
+
+    class Flow(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.f, self.b = (
+                nn.Linear(16, 16),
+                mlp(16, 32, 16, bend=nn.Tanh),
+                nn.Linear(16, 4),
+            )
+
+        def forward(self, x):
+            x = self.a(x)
+            for _ in range(10):
+                x = x + 0.1 * self.f(x)
+            return self.b(x)
+
+    return setting(Flow(), *points(), CROSS_ENTROPY, adam=0.01)
+
+
+@case("BYOL", "Grill et al. 2020")
+def _():
+
+    class B(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.online = nn.Sequential(
+                nn.Linear(16, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 16)
+            )
+            self.target = copy.deepcopy(self.online)
+            self.predict = nn.Sequential(
+                nn.Linear(16, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 16)
+            )
+            for p in self.target.parameters():
+                p.requires_grad_(False)
+
+        def forward(self, a, b):
+            with torch.no_grad():
+                t = self.target(b)
+            return (self.predict(self.online(a)), t)
+
+    x, _ = points()
+    return setting(
+        B(),
+        (x + 0.1 * torch.randn(64, 16), x + 0.1 * torch.randn(64, 16)),
+        None,
+        lambda o, _=None: 2 - 2 * F.cosine_similarity(o[0], o[1]).mean(),
+        adam=0.001,
+    )
+
+
+@case("Barlow Twins", "Zbontar et al. 2021")
+def _():
+
+    class B(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.f = nn.Sequential(
+                nn.Linear(16, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 16)
+            )
+
+        def forward(self, a, b):
+            return (self.f(a), self.f(b))
+
+    def loss(o, _=None):
+        a, b = ((z - z.mean(0)) / (z.std(0) + 1e-05) for z in o)
+        c = a.T @ b / len(a)
+        d = (c - torch.eye(16)).square()
+        return d.diagonal().sum() + 0.005 * (d.sum() - d.diagonal().sum())
+
+    x, _ = points()
+    return setting(
+        B(), (x + 0.1 * torch.randn(64, 16), x + 0.1 * torch.randn(64, 16)), None, loss, adam=0.001
+    )
+
+
+@case("ArcFace, scale 30", "Deng et al. 2019: a first loss far above ln 4 by design")
+def _():
+
+    class A(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.f = mlp(16, 32, 16)
+            self.w = nn.Parameter(torch.randn(4, 16))
+
+        def forward(self, x):
+            return F.normalize(self.f(x), dim=1) @ F.normalize(self.w, dim=1).T
+
+    def loss(c, y):
+        m = F.one_hot(y, 4)
+        return F.cross_entropy(30 * torch.cos(torch.acos(c.clamp(-0.999, 0.999)) + 0.2 * m), y)
+
+    return setting(A(), *points(), loss, adam=0.001)
+
+
+@case("log cosh", "a difference of another kind")
+def _():
+    return setting(mlp(8, 32, 1), *curve(), lambda o, t: (o - t).cosh().log().mean(), adam=0.003)
+
+
+@case("a Jaccard loss of logits", "Rahman and Wang 2016")
+def _():
+    x, _ = pictures(side=8)
+    y = (x.sum(1, keepdim=True) > 0).float()
+
+    def loss(o, t):
+        p = o.sigmoid()
+        i = (p * t).sum((1, 2, 3))
+        return (1 - (i + 1) / ((p + t).sum((1, 2, 3)) - i + 1)).mean()
+
+    return setting(
+        nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1)),
+        x,
+        y,
+        loss,
+        adam=0.01,
+    )
+
+
+@case("Bayesian personalized ranking", "Rendle et al. 2009")
+def _():
+
+    class R(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.u, self.i = (nn.Embedding(30, 8), nn.Embedding(40, 8))
+            nn.init.normal_(self.u.weight, std=0.1)
+            nn.init.normal_(self.i.weight, std=0.1)
+
+        def forward(self, u, p, n):
+            return (self.u(u) * (self.i(p) - self.i(n))).sum(1)
+
+    u = torch.randint(30, (256,))
+    p = (u + torch.randint(3, (256,))) % 40
+    n = torch.randint(40, (256,))
+    return setting(R(), (u, p, n), None, lambda o, _=None: -F.logsigmoid(o).mean(), adam=0.01)
+
+
+@case("PPO, clipped, with a value", "Schulman et al. 2017")
+def _():
+
+    class A(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.b, self.p, self.v = (
+                nn.Sequential(*mlp(8, 32, 32, bend=nn.Tanh), nn.Tanh()),
+                nn.Linear(32, 4),
+                nn.Linear(32, 1),
+            )
+            nn.init.orthogonal_(self.p.weight, 0.01)
+
+        def forward(self, x):
+            h = self.b(x)
+            return (self.p(h), self.v(h)[:, 0])
+
+    x, y = curve()
+    a = torch.randint(4, (64,))
+    adv = torch.randn(64)
+    old = torch.full((64,), math.log(0.25))
+    ret = y[:, 0]
+
+    def loss(o, t):
+        a, adv, old, ret = t
+        lp = o[0].log_softmax(1).gather(1, a[:, None])[:, 0]
+        r = (lp - old).exp()
+        pr = o[0].softmax(1)
+        ent = -(pr * o[0].log_softmax(1)).sum(1).mean()
+        return (
+            -torch.min(r * adv, r.clamp(0.8, 1.2) * adv).mean()
+            + 0.5 * (o[1] - ret).square().mean()
+            - 0.01 * ent
+        )
+
+    return setting(A(), x, (a, adv, old, ret), loss, adam=0.0003)
+
+
+@case("REINFORCE, labels are the actions", "Williams 1992: weights of both signs")
+def _():
+    x, _ = curve()
+    a = torch.randint(4, (64,))
+    adv = torch.randn(64)
+    adv = adv - adv.mean()
+    return setting(
+        mlp(8, 32, 4, bend=nn.Tanh),
+        x,
+        a,
+        lambda o, t: -(o.log_softmax(1).gather(1, t[:, None])[:, 0] * adv).mean(),
+        adam=0.001,
+    )
+
+
+@case("a critic with targets -1 and 1, linear", "Arjovsky et al. 2017: no bound on either side")
+def _():
+    x, y = points()
+    c = nn.utils.parametrizations.spectral_norm
+    m = nn.Sequential(c(nn.Linear(16, 32)), nn.LeakyReLU(0.2), c(nn.Linear(32, 1)), nn.Flatten(0))
+    return setting(m, x, 2.0 * (y > 1) - 1, lambda o, t: -(o * t).mean(), adam=0.001)
+
+
+@case("a critic, labels 1 for what is made", "the same with the sides exchanged: it learns as well")
+def _():
+    x, y = points()
+    c = nn.utils.parametrizations.spectral_norm
+    m = nn.Sequential(c(nn.Linear(16, 32)), nn.LeakyReLU(0.2), c(nn.Linear(32, 1)), nn.Flatten(0))
+    return setting(
+        m, x, (y > 1).float(), lambda o, t: ((1 - 2 * t) * o).mean() * -1 + 0, adam=0.001
+    )
+
+
+@case("ratings of 0 to 1, sigmoid, squared error", "recommenders")
+def _():
+    x, y = curve()
+    return setting(
+        nn.Sequential(*mlp(8, 32, 1), nn.Sigmoid()), x, (1.5 + y).sigmoid(), nn.MSELoss(), adam=0.01
+    )
+
+
+@case("counts, softplus rates", "a Poisson likelihood near 0")
+def _():
+    x, y = curve()
+    t = torch.poisson((0.5 + y).exp())
+    return setting(
+        nn.Sequential(*mlp(8, 32, 1), nn.Softplus()),
+        x,
+        t,
+        nn.PoissonNLLLoss(log_input=False),
+        adam=0.01,
+    )
+
+
+@case("survival by discrete hazards", "Gensheimer and Narasimhan 2019")
+def _():
+    x, _ = curve()
+    time = torch.randint(6, (64,))
+    event = torch.rand(64) < 0.7
+    k = torch.arange(6)
+    alive = (k < time[:, None]).float()
+    dies = ((k == time[:, None]) & event[:, None]).float()
+
+    def loss(o, t):
+        d, m = t.chunk(2, 1)
+        return (F.binary_cross_entropy_with_logits(o, d, reduction="none") * m).sum() / m.sum()
+
+    return setting(mlp(8, 32, 6), x, torch.cat([dies, alive + dies], 1), loss, adam=0.01)
+
+
+@case("MADE, masked weights", "Germain et al. 2015")
+def _():
+
+    class L(nn.Linear):
+        def __init__(self, a, b, m):
+            super().__init__(a, b)
+            self.register_buffer("m", m)
+
+        def forward(self, x):
+            return F.linear(x, self.m * self.weight, self.bias)
+
+    d, h = (torch.arange(12), torch.arange(48) % 11)
+    x = (torch.rand(64, 12) < torch.rand(12)).float()
+    x[:, 1::2] = x[:, ::2]
+    m = nn.Sequential(
+        L(12, 48, (h[:, None] >= d).float()), nn.ReLU(), L(48, 12, (d[:, None] > h).float())
+    )
+    return setting(
+        m,
+        x,
+        x,
+        lambda o, t: F.binary_cross_entropy_with_logits(o, t, reduction="none").sum(1).mean(),
+        adam=0.01,
+    )
+
+
+@case("a dueling Q-network", "Wang et al. 2016")
+def _():
+
+    class D(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.b, self.v, self.a = (
+                nn.Sequential(*mlp(8, 32, 32), nn.ReLU()),
+                nn.Linear(32, 1),
+                nn.Linear(32, 4),
+            )
+
+        def forward(self, x):
+            h = self.b(x)
+            a = self.a(h)
+            return self.v(h) + a - a.mean(1, keepdim=True)
+
+    x, y = curve()
+    a = torch.randint(4, (64, 1))
+    return setting(
+        D(),
+        x,
+        torch.cat([a.float(), y], 1),
+        lambda q, t: F.smooth_l1_loss(q.gather(1, t[:, :1].long()), t[:, 1:]),
+        adam=0.001,
+    )
+
+
+@case("a pointer network with a mask", "Vinyals et al. 2015")
+def _():
+
+    class P(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.e, self.q, self.k = (
+                nn.LSTM(4, 16, batch_first=True),
+                nn.Linear(16, 16),
+                nn.Linear(16, 16),
+            )
+
+        def forward(self, x, n):
+            h, (s, _) = self.e(x)
+            z = (self.k(h) @ self.q(s[-1])[..., None])[..., 0] / 4
+            return z.masked_fill(torch.arange(12) >= n[:, None], -1000000000.0)
+
+    x, _ = waves(64)
+    n = torch.randint(6, 13, (64,))
+    y = x[..., 0].masked_fill(torch.arange(12) >= n[:, None], -9).argmax(1)
+    return setting(P(), (x, n), y, CROSS_ENTROPY, adam=0.003)
+
+
+@case("a Gumbel softmax over codes", "Jang et al. 2017")
+def _():
+
+    class G(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.e, self.c, self.d = (
+                mlp(32, 32, 16),
+                nn.Parameter(torch.randn(16, 8)),
+                mlp(8, 32, 32),
+            )
+
+        def forward(self, x):
+            return self.d(F.gumbel_softmax(self.e(x), 1.0) @ self.c)
+
+    x = torch.randn(64, 4) @ torch.randn(4, 32) / 2
+    return setting(G(), x, x, nn.MSELoss(), adam=0.003)
+
+
+@case("Bernoulli VAE, summed", "Kingma and Welling 2014")
+def _():
+
+    class V(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.e, self.d = (mlp(64, 64, 16), mlp(8, 64, 64))
+
+        def forward(self, x):
+            m, s = self.e(x).chunk(2, 1)
+            return (self.d(m + torch.randn_like(m) * (s / 2).exp()), m, s)
+
+    x = (torch.rand(64, 64) < torch.sigmoid(2 * torch.randn(64, 4) @ torch.randn(4, 64))).float()
+    return setting(
+        V(),
+        x,
+        x,
+        lambda o, t: (
+            (
+                F.binary_cross_entropy_with_logits(o[0], t, reduction="sum")
+                + 0.5 * (o[1] ** 2 + o[2].exp() - o[2] - 1).sum()
+            )
+            / 64
+        ),
+        adam=0.001,
+    )
+
+
+@case("a linear-chain score by hand", "Lafferty et al. 2001")
+def _():
+
+    class C(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.e, self.r, self.o, self.t = (
+                nn.Embedding(32, 16),
+                nn.LSTM(16, 16, batch_first=True),
+                nn.Linear(16, 5),
+                nn.Parameter(torch.zeros(5, 5)),
+            )
+
+        def forward(self, x):
+            return (self.o(self.r(self.e(x))[0]), self.t)
+
+    def nll(o, y):
+        s, t = o
+        a = s[:, 0]
+        for k in range(1, s.shape[1]):
+            a = s[:, k] + (a[:, :, None] + t).logsumexp(1)
+        gold = s.gather(2, y[..., None]).sum((1, 2)) + t[y[:, :-1], y[:, 1:]].sum(1)
+        return (a.logsumexp(1) - gold).mean() / s.shape[1]
+
+    x, _ = tokens()
+    return setting(C(), x, x % 5, nll, adam=0.003)
+
+
+@case("a multi-class hinge", "Crammer and Singer 2001")
+def _():
+    return setting(mlp(16, 32, 4), *points(), nn.MultiMarginLoss(), adam=0.003)
+
+
+@case("CosineEmbeddingLoss, -1 and 1", "labels as it wants them")
+def _():
+
+    class T(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.f = mlp(16, 32, 8)
+
+        def forward(self, a, b):
+            return (self.f(a), self.f(b))
+
+    x, y = points()
+    l = nn.CosineEmbeddingLoss(0.2)
+    return setting(
+        T(), (x, x.roll(2, 0)), 2.0 * (y == y.roll(2)) - 1, lambda o, t: l(*o, t), adam=0.003
+    )
+
+
+@case("soft Dice of several classes, softmax inside", "Sudre et al. 2017")
+def _():
+    x, _ = pictures(side=8)
+    y = (x[:, :1] > 0).long()[:, 0] + (x[:, 1] > 0).long()
+
+    def loss(o, y):
+        p, t = (o.softmax(1), F.one_hot(y, 3).movedim(-1, 1))
+        return 1 - ((2 * (p * t).sum((0, 2, 3)) + 1) / ((p + t).sum((0, 2, 3)) + 1)).mean()
+
+    return setting(
+        nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 1)),
+        x,
+        y,
+        loss,
+        adam=0.01,
+    )
+
+
+@case("expected reward of a softmax policy, maximized by a minus", "a linear loss below 0")
+def _():
+    x, _ = points()
+    r = torch.rand(64, 4)
+    return setting(
+        nn.Sequential(*mlp(16, 32, 4), nn.Softmax(1)),
+        x,
+        r,
+        lambda p, t: -(p * t).sum(1).mean(),
+        adam=0.003,
+    )

@@ -8,7 +8,7 @@ case counts as its worst look. With --each, every look is listed that is not rig
 import sys
 from collections import Counter
 
-from cases import SEEDS, STEPS, alarms, diagnosed
+from cases import SEEDS, STEPS, diagnosed, named_by
 from faults import FAULTS
 from healthy import HEALTHY
 
@@ -17,10 +17,13 @@ OF_HEALTHY = "quiet", "alarmed", "raised"
 
 
 def look(diagnose, case, seed, steps, means=None):
-    """(verdict, ids of the alarms in order, or the error). means: {another tool's id: ours that it covers}."""
+    """(verdict, ids of the alarms in order, or an expected remark, or the error).
+
+    A fault may be named by a remark if there is no alarm. means: {another tool's id: ours that it covers}.
+    """
     means = means or {}
     try:
-        found = [finding.id for finding in alarms(diagnosed(diagnose, case, seed, steps))]
+        found = named_by(case, diagnosed(diagnose, case, seed, steps))
     except Exception as error:
         return "raised", [f"{type(error).__name__}: {str(error)[:80]}"]
     if not case.causes:

@@ -1119,3 +1119,29 @@ def test_losses_that_end_badly_are_found(losses, found):
         for loss in losses:
             watcher.note_loss(loss)
     assert ids_of(watcher.report()) == ([found] if found else []), str(watcher.report())
+
+
+@pytest.mark.parametrize("lr", [1, 3])
+def test_a_rate_of_adam_that_replaces_the_weights_is_seen_in_a_training(lr):
+    model = seeded(lambda: plain(10, 50, 50, CLASSES, bend=nn.ReLU))
+    optimizer = torch.optim.Adam(model.parameters(), lr)
+    with checkup.watch(model, optimizer, every=5) as watcher:
+        for _ in range(20):
+            optimizer.zero_grad()
+            LOSS(model(points()[0]), points()[1]).backward()
+            optimizer.step()
+    assert [one.id for one in watcher.report().at_least("warning")][:1] == ["update-too-large"]
+
+
+def test_a_bias_before_a_batchnorm_is_a_remark():
+    model = nn.Sequential(nn.Linear(10, 50), nn.BatchNorm1d(50), nn.ReLU(), nn.Linear(50, CLASSES))
+    report = checkup.diagnose(model, *points(), LOSS)
+    assert report.healthy
+    assert [(one.id, one.severity) for one in report.findings] == [("useless-bias", "remark")]
+
+
+def test_a_loss_is_asked_with_few_examples_of_a_large_output():
+    x, y = torch.randn(64, 10), torch.randint(0, 20_000, (64,))
+    model = nn.Sequential(nn.Linear(10, 20_000), nn.Softmax(1))
+    report = checkup.diagnose(model, x, y, LOSS)
+    assert report.findings[0].id == "probabilities-for-logits", str(report)
