@@ -24,12 +24,19 @@ def shown_value(handle):
 
 
 def assert_shows(handle, end):
-    """The value beside the slider is this end: a number, as far as it is written out, or a label."""
-    shown = shown_value(handle)
+    """The value beside the slider is this end: a number, as far as it is written out, or a label.
+
+    On a machine that is very busy the value may come late: it is waited for, 5 seconds at most.
+    """
     if isinstance(end, str):
-        assert shown == end.replace("−", "-")
+        number, expected = str, end.replace("−", "-")
     else:
-        assert float(shown) == pytest.approx(end, rel=0.01, abs=0.006)
+        number, expected = float, pytest.approx(end, rel=0.01, abs=0.006)
+    for _ in range(50):
+        if number(shown_value(handle)) == expected:
+            break
+        handle.page.wait_for_timeout(100)
+    assert number(shown_value(handle)) == expected
 
 
 def same_words(words, picture):
