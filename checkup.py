@@ -50,9 +50,8 @@ SATURATED, SATURATED_SHARE = 0.97, 0.5
 # The mean largest weight of an attention that looks at one place only; healthy ones have 0.1 to 0.4.
 ONE_HOT = 0.8
 DEAD_SHARE, CONSTANT_SHARE = 0.5, 0.5  # of a layer's units: half of what is paid for does nothing
-SMALL_SIGNAL = (
-    0.1  # rms of what a layer is given: its bias then decides which units are 0, and may learn
-)
+# Rms of what a layer is given: with less, its bias decides which units are 0, and may learn.
+SMALL_SIGNAL = 0.1
 FEWEST_EXAMPLES = 8  # before anything is said about examples that come out alike
 FEWEST_ROWS = 32  # values of a unit before it is called dead: a sparse unit is active in one of ten
 FEWEST_LAYERS = 4  # of one kind and shape, before a change over the depth is a trend
@@ -81,17 +80,13 @@ SMALL_BATCH = 2  # examples from which a BatchNorm takes its statistics
 DROPPED = 0.9  # more dropout than that makes noise of three times the signal
 # Of the loss that answers within the outputs' range have, and of the slope that saturated outputs leave.
 OUT_OF_REACH, SLOPE_LEFT = 0.05, 0.25
-CONSISTENT = (
-    0.8  # of the examples' slopes, before a loss is said to fall or to rise towards the targets
-)
+# Of the examples' slopes, before a loss is said to fall or to rise towards the targets.
+CONSISTENT = 0.8
 CONFIDENT = 30, 200  # logits at which a sigmoid, and a softmax, are exactly 0 or 1 in 32 bits
-BIAS_OF_ERRORS = (
-    2.6  # the mean of a regression's errors against their std; LARGE_TARGET times the outputs' size
-)
-LARGE_TARGET = 15
-LEARNED = (
-    0.5  # of the best constant's loss: a network that has less works, whatever its units look like
-)
+# The mean of a regression's errors against their std; and LARGE_TARGET times the outputs' size.
+BIAS_OF_ERRORS, LARGE_TARGET = 2.6, 15
+# Of the best constant's loss: a network that has less works, whatever its units look like.
+LEARNED = 0.5
 MIXED = 1e-3  # relative change of an example's output when its neighbours are others
 TWINS = 0.5  # correlation of two layers' weights: 0 if drawn apart, 1 of copies, still 0.9 after some training
 MOST_EXAMPLES, MOST_FEATURES = 32, 1024  # of a layer's outputs, of which a sample is kept
@@ -142,102 +137,98 @@ class Kind:
 
 
 # Every id, in the order of cause and consequence: with its severity and lesson, what it says, and a remedy.
-TABLE = """
-gradients-off (error, 06): gradients are switched off
-    torch.set_grad_enabled(True)  # with torch.no_grad(): ... around evaluations only
-not-initialized (error, 10): weights that do not exist yet
-    model(inputs)  # once, before the optimizer is made
-forward-raises (error, 10): the forward pass raises an error
-    read the message from its end: it says which shapes, types or names do not fit
-inputs-out-of-scale (warning, 04): inputs out of scale
-    inputs = (inputs - inputs.mean(0)) / inputs.std(0)  # pictures of 0..255: / 255
-not-finite (error, 07): something is not finite
-    x.clamp_min(1e-6)  # before logarithms, roots and quotients
-targets-invalid (error, 02): targets that the loss cannot take
-    targets = (targets > 0).float()  # or labels from 0 on, or more outputs
-logits-for-probabilities (error, 02): logits where probabilities are expected
-    loss_fn = nn.CrossEntropyLoss()
-probabilities-for-logits (error, 02): probabilities where logits are expected
-    model = model[:-1]  # without the last softmax or sigmoid: the loss applies it
-shape-mismatch (error, 10): outputs and targets of different shapes
-    loss_fn(output, targets.view_as(output))  # classes are dimension 1: output.transpose(1, 2)
-loss-raises (error, 10): the loss raises an error
-    print(output.shape, targets.shape, output.dtype, targets.dtype)
-loss-not-scalar (error, 10): the loss is not one number
-    loss = loss_fn(output, targets).mean()
-output-range (warning, 10): outputs that cannot reach the targets
-    model = model[:-1]  # without the last nonlinearity
-loss-below-bound (warning, 02): the loss is below its bound
-    loss = loss_fn(output, targets)  # without a minus
-wrong-direction (error, 02): training leads away from the targets
-    loss = 1 - score  # a score is maximized, a loss minimized: maximize=False
-backward-raises (error, 10): the backward pass raises an error
-    x = x + y  # not x += y; state = state.detach() between batches
-not-examined (warning, 11): the checkup itself failed, and nothing is known of the rest
-    report it with the model's code: the checkup should not break
-unregistered (error, 06): weights that are not registered
-    self.layers = nn.ModuleList(layers)  # nn.Parameter(tensor) for a single one
-layers-shared (warning, 06): one layer in several places
-    nn.ModuleList(make_layer() for _ in range(n))  # not [make_layer()] * n
-shared-batchnorm (warning, 05): one BatchNorm in several places
-    self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(depth))
-statistics-unfit (error, 05): running statistics that do not fit
-    model.train(); [model(batch) for batch in batches]; model.eval()  # with torch.no_grad()
-random-in-eval (error, 11): dropout that does not rest in eval mode
-    F.dropout(x, p, training=self.training)
-examples-mix (error, 11): examples that mix
-    x.permute(0, 2, 1)  # not x.view(...); softmax(dim=-1); batch_first=True
-batch-too-small (warning, 05): a batch too small for BatchNorm
-    nn.GroupNorm(8, channels)  # or DataLoader(..., batch_size=32, drop_last=True)
-dropout-high (warning, 11): dropout that lets hardly anything pass
-    nn.Dropout(0.1)  # p is the share that is dropped; 0.5 is already much
-not-in-optimizer (error, 06): parameters that the optimizer does not hold
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)  # when the model is complete
-missing-gradient (warning, 02): parameters without a gradient
-    hidden = layer(x)  # no .detach(), .item(), no_grad() or argmax on the way; or freeze: requires_grad_(False)
-units-alike (warning, 04): units that are all the same
-    nn.init.kaiming_normal_(layer.weight)  # random, not constant
-dead-units (warning, 03): dead units
-    nn.init.zeros_(layer.bias); nn.LeakyReLU(0.01)  # and a smaller rate
-saturated (warning, 03): saturated outputs
-    nn.init.xavier_normal_(layer.weight, nn.init.calculate_gain("tanh"))
-signal-grows (warning, 04): the outputs grow
-    nn.init.kaiming_normal_(layer.weight)  # x + block(x): a norm within, or times depth ** -0.5
-signal-fades (warning, 04): the signal fades
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # or a norm, or x + block(x)
-collapse (warning, 04): examples come out alike
-    x = x + block(norm(x))  # or tanh with a gain of 1 in place of ReLU
-constant-units (warning, 02): constant units
-    nn.init.kaiming_normal_(layer.weight)  # and look at what the layer is given
-blocked-gradient (warning, 02): gradients that are blocked
-    nn.init.kaiming_normal_(layer.weight)  # for the layers behind them that put out a constant
-gradients-vanish (warning, 07): the gradients vanish on their way back
-    nn.init.kaiming_normal_(layer.weight)  # or ReLU for sigmoid, a norm, x + block(x)
-gradients-explode (warning, 07): the gradients explode on their way back
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # and weights of a smaller std
-first-loss-high (warning, 02): the loss is higher than that of knowing nothing
-    with torch.no_grad(): output_layer.weight.mul_(0.1)  # or a std of 0.02
-update-too-large (warning, 07): updates too large for the weights
-    for group in optimizer.param_groups: group["lr"] *= 0.1
-update-too-small (warning, 07): updates too small for the weights
-    for group in optimizer.param_groups: group["lr"] *= 10
-loss-stands (warning, 02): the loss stands still
-    checkup.diagnose(model, inputs, targets, loss_fn, optimizer=optimizer)  # it says why
-layers-start-alike (warning, 11): layers that start with the same weights
-    [nn.init.xavier_uniform_(p) for p in model.encoder.parameters() if p.ndim > 1]
-mode-hides (warning, 05): the model is in eval mode
-    model.train()  # after each evaluation
-useless-bias (remark, 05): a bias that does nothing
-    nn.Conv2d(..., bias=False)  # the BatchNorm behind it has a bias
-zero-by-design (remark, 04): a branch that starts at zero
-    none is needed
-"""
+# fmt: off
 KINDS = {
-    id: Kind(severity, lesson, what, remedy)
-    for id, severity, lesson, what, remedy in re.findall(
-        r"^(\S+) \((\w+), (\w+)\): (.*)\n    (.*)$", TABLE, re.MULTILINE
-    )
+    "gradients-off": Kind("error", "06", "gradients are switched off",
+        "torch.set_grad_enabled(True)  # with torch.no_grad(): ... around evaluations only"),
+    "not-initialized": Kind("error", "10", "weights that do not exist yet",
+        "model(inputs)  # once, before the optimizer is made"),
+    "forward-raises": Kind("error", "10", "the forward pass raises an error",
+        "read the message from its end: it says which shapes, types or names do not fit"),
+    "inputs-out-of-scale": Kind("warning", "04", "inputs out of scale",
+        "inputs = (inputs - inputs.mean(0)) / inputs.std(0)  # pictures of 0..255: / 255"),
+    "not-finite": Kind("error", "07", "something is not finite",
+        "x.clamp_min(1e-6)  # before logarithms, roots and quotients"),
+    "targets-invalid": Kind("error", "02", "targets that the loss cannot take",
+        "targets = (targets > 0).float()  # or labels from 0 on, or more outputs"),
+    "logits-for-probabilities": Kind("error", "02", "logits where probabilities are expected",
+        "loss_fn = nn.CrossEntropyLoss()"),
+    "probabilities-for-logits": Kind("error", "02", "probabilities where logits are expected",
+        "model = model[:-1]  # without the last softmax or sigmoid: the loss applies it"),
+    "shape-mismatch": Kind("error", "10", "outputs and targets of different shapes",
+        "loss_fn(output, targets.view_as(output))  # classes are dimension 1: output.transpose(1, 2)"),
+    "loss-raises": Kind("error", "10", "the loss raises an error",
+        "print(output.shape, targets.shape, output.dtype, targets.dtype)"),
+    "loss-not-scalar": Kind("error", "10", "the loss is not one number",
+        "loss = loss_fn(output, targets).mean()"),
+    "output-range": Kind("warning", "10", "outputs that cannot reach the targets",
+        "model = model[:-1]  # without the last nonlinearity"),
+    "loss-below-bound": Kind("warning", "02", "the loss is below its bound",
+        "loss = loss_fn(output, targets)  # without a minus"),
+    "wrong-direction": Kind("error", "02", "training leads away from the targets",
+        "loss = 1 - score  # a score is maximized, a loss minimized: maximize=False"),
+    "backward-raises": Kind("error", "10", "the backward pass raises an error",
+        "x = x + y  # not x += y; state = state.detach() between batches"),
+    "not-examined": Kind("warning", "11", "the checkup itself failed, and nothing is known of the rest",
+        "report it with the model's code: the checkup should not break"),
+    "unregistered": Kind("error", "06", "weights that are not registered",
+        "self.layers = nn.ModuleList(layers)  # nn.Parameter(tensor) for a single one"),
+    "layers-shared": Kind("warning", "06", "one layer in several places",
+        "nn.ModuleList(make_layer() for _ in range(n))  # not [make_layer()] * n"),
+    "shared-batchnorm": Kind("warning", "05", "one BatchNorm in several places",
+        "self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(depth))"),
+    "statistics-unfit": Kind("error", "05", "running statistics that do not fit",
+        "model.train(); [model(batch) for batch in batches]; model.eval()  # with torch.no_grad()"),
+    "random-in-eval": Kind("error", "11", "dropout that does not rest in eval mode",
+        "F.dropout(x, p, training=self.training)"),
+    "examples-mix": Kind("error", "11", "examples that mix",
+        "x.permute(0, 2, 1)  # not x.view(...); softmax(dim=-1); batch_first=True"),
+    "batch-too-small": Kind("warning", "05", "a batch too small for BatchNorm",
+        "nn.GroupNorm(8, channels)  # or DataLoader(..., batch_size=32, drop_last=True)"),
+    "dropout-high": Kind("warning", "11", "dropout that lets hardly anything pass",
+        "nn.Dropout(0.1)  # p is the share that is dropped; 0.5 is already much"),
+    "not-in-optimizer": Kind("error", "06", "parameters that the optimizer does not hold",
+        "optimizer = torch.optim.AdamW(model.parameters(), lr=lr)  # when the model is complete"),
+    "missing-gradient": Kind("warning", "02", "parameters without a gradient",
+        "hidden = layer(x)  # no .detach(), .item(), no_grad() or argmax on the way; or freeze: requires_grad_(False)"),
+    "units-alike": Kind("warning", "04", "units that are all the same",
+        "nn.init.kaiming_normal_(layer.weight)  # random, not constant"),
+    "dead-units": Kind("warning", "03", "dead units",
+        "nn.init.zeros_(layer.bias); nn.LeakyReLU(0.01)  # and a smaller rate"),
+    "saturated": Kind("warning", "03", "saturated outputs",
+        'nn.init.xavier_normal_(layer.weight, nn.init.calculate_gain("tanh"))'),
+    "signal-grows": Kind("warning", "04", "the outputs grow",
+        "nn.init.kaiming_normal_(layer.weight)  # x + block(x): a norm within, or times depth ** -0.5"),
+    "signal-fades": Kind("warning", "04", "the signal fades",
+        'nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # or a norm, or x + block(x)'),
+    "collapse": Kind("warning", "04", "examples come out alike",
+        "x = x + block(norm(x))  # or tanh with a gain of 1 in place of ReLU"),
+    "constant-units": Kind("warning", "02", "constant units",
+        "nn.init.kaiming_normal_(layer.weight)  # and look at what the layer is given"),
+    "blocked-gradient": Kind("warning", "02", "gradients that are blocked",
+        "nn.init.kaiming_normal_(layer.weight)  # for the layers behind them that put out a constant"),
+    "gradients-vanish": Kind("warning", "07", "the gradients vanish on their way back",
+        "nn.init.kaiming_normal_(layer.weight)  # or ReLU for sigmoid, a norm, x + block(x)"),
+    "gradients-explode": Kind("warning", "07", "the gradients explode on their way back",
+        "nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # and weights of a smaller std"),
+    "first-loss-high": Kind("warning", "02", "the loss is higher than that of knowing nothing",
+        "with torch.no_grad(): output_layer.weight.mul_(0.1)  # or a std of 0.02"),
+    "update-too-large": Kind("warning", "07", "updates too large for the weights",
+        'for group in optimizer.param_groups: group["lr"] *= 0.1'),
+    "update-too-small": Kind("warning", "07", "updates too small for the weights",
+        'for group in optimizer.param_groups: group["lr"] *= 10'),
+    "loss-stands": Kind("warning", "02", "the loss stands still",
+        "checkup.diagnose(model, inputs, targets, loss_fn, optimizer=optimizer)  # it says why"),
+    "layers-start-alike": Kind("warning", "11", "layers that start with the same weights",
+        "[nn.init.xavier_uniform_(p) for p in model.encoder.parameters() if p.ndim > 1]"),
+    "mode-hides": Kind("warning", "05", "the model is in eval mode",
+        "model.train()  # after each evaluation"),
+    "useless-bias": Kind("remark", "05", "a bias that does nothing",
+        "nn.Conv2d(..., bias=False)  # the BatchNorm behind it has a bias"),
+    "zero-by-design": Kind("remark", "04", "a branch that starts at zero",
+        "none is needed"),
 }
+# fmt: on
 ORDER = {name: place for place, name in enumerate(KINDS)}
 
 # What follows from a cause is told within it, and is no finding of its own.
@@ -1719,7 +1710,7 @@ def out_of_reach(made, wanted):
 
 def known_result(seen):
     """(name, value) of the one function of torch that the loss is made of; None if there are none or several."""
-    names = LIKELIHOODS | BINARY | DIFFERENCES - {"log_softmax"}
+    names = (LIKELIHOODS | BINARY | DIFFERENCES) - {"log_softmax"}
     results = [(name, one) for name, _, _, one in seen.terms if name in names]
     results = [(name, one.item()) for name, one in results if is_number(one)]
     return results[0] if len(results) == 1 else None

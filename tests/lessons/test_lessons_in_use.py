@@ -166,7 +166,7 @@ interrupts.tqdm = tqdm"""
 
 @pytest.mark.parametrize("path", **LONGEST_FIRST)
 def test_it_is_interrupted_run_again_and_dragged_with_other_names(path, other_names):
-    """Three passes in one kernel, which take three times its start less than three tests.
+    """All in one kernel, whose start costs as much as a pass.
 
     Interrupt each training: nothing may raise, in its cell or below. Then run the cells from the first to the last,
     and again from the last to the first (with short trainings): the same is seen. Then draw every panel over the
