@@ -12,7 +12,7 @@ from pathlib import Path
 from lessonkit import ROOT
 
 LESSONS_FOLDER = ROOT / "notebooks"
-TRAINING_STEPS = 200_000  # of each network in the log
+TRAINING_STEPS = 200_000  # of each network in the log, if its step names no other number
 LOG_MIME = "application/vnd.lesson.loss-log+json"
 
 
@@ -23,6 +23,7 @@ class Step:
     file: str  # without .ipynb: a copy of the lesson beside it has another name, and does not count
     change: str
     lecture: tuple[str, str]  # as published
+    steps: int = TRAINING_STEPS  # of its training
 
     @property
     def lesson(self):
@@ -37,8 +38,8 @@ STORY = {
     "kaiming": Step("04_kaiming_init", "and W1 × (5/3)/√30 instead", ("2.0377", "2.1070")),
     "batchnorm": Step("05_batchnorm", "and BatchNorm before the tanh", ("2.0668", "2.1048")),
     # Not published: the lecture does not train these to the end.
-    "deep": Step("09_the_whole_story", "five hidden layers of 100", ("–", "–")),
-    "normalized": Step("09_the_whole_story", "and BatchNorm in each of them", ("–", "–")),
+    "deep": Step("09_the_whole_story", "five layers of 100, half the steps", ("–", "–"), 100_000),
+    "normalized": Step("09_the_whole_story", "and BatchNorm in each of them", ("–", "–"), 100_000),
 }
 
 
@@ -76,7 +77,7 @@ class LossLog:
             initial, train, dev = (
                 f"{float(row[name]):.4f}" for name in ("initial", "train", "dev")
             )
-            if row["steps"] < TRAINING_STEPS:
+            if row["steps"] < step.steps:
                 change += f", stopped at step {row['steps']:,}"
         return [change, step.lesson, initial, train, step.lecture[0], dev, step.lecture[1]]
 

@@ -190,7 +190,7 @@ def test_every_step_of_the_story_is_measured():
     for key, step in story.STORY.items():
         row = story.saved_row(key)
         assert row is not None, f"lesson {step.lesson} shows no row {key!r}"
-        assert row["steps"] == story.TRAINING_STEPS
+        assert row["steps"] == step.steps
 
 
 # ---------------------------------------------------------------- Its claims, and what is compared
