@@ -79,13 +79,25 @@ class UpdateRatios:
 
     def __init__(self, weights, every=10):
         self.weights, self.every = weights, every
-        self.steps, self.ratios = [], {name: [] for name in weights}
+        self.records = []  # of (step, {name: ratio})
 
     def __call__(self, step, rate):
         if step % self.every == 0:
-            self.steps.append(step)
-            for name, w in self.weights.items():
-                self.ratios[name].append((rate * w.grad.std() / w.detach().std()).item())
+            ratios = {
+                name: (rate * w.grad.std() / w.detach().std()).item()
+                for name, w in self.weights.items()
+            }
+            self.records.append(
+                (step, ratios)
+            )  # whole or not at all: a training can be interrupted
+
+    @property
+    def steps(self):
+        return [step for step, _ in self.records]
+
+    @property
+    def ratios(self):
+        return {name: [ratios[name] for _, ratios in self.records] for name in self.weights}
 
     def recent(self, count=10):
         """The mean of the last `count` records of each weight: {name: ratio}; nan if there is none."""

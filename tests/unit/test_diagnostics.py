@@ -129,11 +129,28 @@ def test_update_ratios_are_recorded_every_few_steps(data, drawn):
 
 
 def test_recent_is_the_mean_of_the_last_records():
-    updates = helpers.UpdateRatios({"w": torch.zeros(2), "never": torch.zeros(2)})
-    updates.ratios["w"] = [100.0, 1.0, 2.0, 3.0]
+    updates = helpers.UpdateRatios({"w": torch.zeros(2)})
+    assert math.isnan(updates.recent()["w"])
+    updates.records = [(10 * i, {"w": ratio}) for i, ratio in enumerate((100.0, 1.0, 2.0, 3.0))]
     assert updates.recent(3)["w"] == pytest.approx(2)
     assert updates.recent()["w"] == pytest.approx(26.5)
-    assert math.isnan(updates.recent()["never"])
+
+
+def test_an_interruption_leaves_whole_records():
+    class Interrupting(dict):
+        def items(self):
+            yield "a", self["a"]
+            raise KeyboardInterrupt
+
+    weight = torch.tensor([1.0, 2.0], requires_grad=True)
+    (weight**2).sum().backward()
+    updates = helpers.UpdateRatios({"a": weight, "b": weight})
+    updates(0, 0.1)
+    updates.weights = Interrupting(updates.weights)
+    with pytest.raises(KeyboardInterrupt):
+        updates(10, 0.1)
+    assert updates.steps == [0]
+    assert [len(ratios) for ratios in updates.ratios.values()] == [1, 1]
 
 
 def test_recording_changes_no_loss(data, drawn):
