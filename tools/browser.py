@@ -34,6 +34,7 @@ PANEL = ".jp-OutputArea-output .widget-vbox:has(.widget-html img[alt])"
 GUESS = ".jp-OutputArea-output .widget-vbox:has(label:text-is('your guess'))"
 INTERACT = ".jp-OutputArea-output .widget-interact:has(img)"
 VIEWPORT = {"width": 1400, "height": 1000}
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
 
 
 def find_chromium():
@@ -162,13 +163,16 @@ def has_panel(path):
     return any("helpers.Panel(" in cell.source for cell in lessons.code_cells(lessons.read(path)))
 
 
-def short_copy(folder, extra_cells=()):
+def short_copy(folder, extra_cells=(), names=None):
     """Copy the series into `folder`, with short trainings and no outputs; the copy says so at its top.
 
     extra_cells: sources of cells to add at the end of each lesson. After them, a cell prints DONE.
+    names: keep only so many of them.
     """
     kept_out = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "tests", "tools")
     shutil.copytree(lessons.ROOT, folder, ignore=kept_out, dirs_exist_ok=True)
+    kept = (folder / "names.txt").read_text(encoding="utf-8").splitlines(keepends=True)[:names]
+    (folder / "names.txt").write_text("".join(kept), encoding="utf-8")
     for path in sorted((folder / "notebooks").glob("*.ipynb")):
         notebook = shorten.with_short_trainings(path)
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(NOTE))
@@ -186,8 +190,7 @@ def open_lesson(page, lab, name, tries=2):
         page.goto(lab.url(f"notebooks/{name}"))
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         page.wait_for_timeout(2000)  # until then the kernel may be shown as idle and be replaced
-        idle = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
-        page.wait_for_selector(idle, timeout=60_000)
+        page.wait_for_selector(IDLE, timeout=60_000)
         asked = page.locator("dialog").all_inner_texts()  # seen on a machine that was very busy
         if not asked:
             return
@@ -205,7 +208,9 @@ def run_all(page, lab, name, wait=600):
             page.get_by_text("Run", exact=True).first.click()
             page.get_by_text("Run All Cells", exact=True).click()
             next_click += 90
-        page.wait_for_timeout(1000)
+        page.wait_for_timeout(500)
+        if not page.locator(IDLE).count():  # cells are running: to save now would only hold them up
+            continue
         page.keyboard.press("Control+s")
         page.wait_for_timeout(200)
         try:
@@ -240,6 +245,27 @@ def scroll_to(page, selector, number=0):
         before = top
         page.wait_for_timeout(100)
     return element
+
+
+# Resolves when the kernel has had nothing to do, and no panel has changed, for a fifth of a second.
+SETTLED = """idle => new Promise((resolve, reject) => {
+    const panels = () => [...document.querySelectorAll('.widget-html')].map(e => e.innerHTML).join();
+    const start = performance.now();
+    let last = panels(), since = start;
+    const look = () => {
+        const now = performance.now(), seen = panels();
+        if (seen !== last || !document.querySelector(idle)) [last, since] = [seen, now];
+        if (now - since > 200) resolve();
+        else if (now - start > 30000) reject(new Error('the panels go on changing'));
+        else setTimeout(look, 20);
+    };
+    setTimeout(look, 50);
+})"""
+
+
+def settle(page):
+    """Wait until no picture is on its way any more. Raises Playwright's Error if that takes half a minute."""
+    page.evaluate(SETTLED, IDLE)
 
 
 # From now until `stop`, look at the panel in every frame that the browser draws.

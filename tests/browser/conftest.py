@@ -50,7 +50,7 @@ def chromium():
 @pytest.fixture(scope="session")
 def lab(chromium, tmp_path_factory):
     folder = tmp_path_factory.mktemp("series")
-    browser.short_copy(folder / "series", [ENDS])
+    browser.short_copy(folder / "series", [ENDS], names=4_000)
     with browser.running_lab(folder / "series", folder / "log.txt") as running:
         yield running
 

@@ -6,8 +6,6 @@ import browser
 import lessons
 import pytest
 
-SETTLED = 700  # milliseconds after which no picture is on its way any more
-
 
 def slider_handles(panel, controls):
     """The handles of the panel's sliders, each with what its control should look like."""
@@ -49,7 +47,7 @@ def press(opened, handle, *keys):
     for key in keys:
         opened.page.keyboard.press(key)
         opened.page.wait_for_timeout(50)
-    opened.page.wait_for_timeout(SETTLED)
+    browser.settle(opened.page)
 
 
 def each_panel(opened):
@@ -109,7 +107,7 @@ def test_after_a_fast_drag_the_picture_is_that_of_the_last_position(opened):
                 opened.page.mouse.down()
                 opened.page.mouse.move(along["x"] + share * along["width"], y, steps=25)
                 opened.page.mouse.up()
-                opened.page.wait_for_timeout(SETTLED)
+                browser.settle(opened.page)
                 dragged, value = picture.get_attribute("src"), shown_value(handle)
                 # Away and back; at the right end there is no away.
                 press(opened, handle, "ArrowRight")
@@ -130,7 +128,7 @@ def test_nothing_flickers_or_jumps_in_twenty_moves(opened):
             handle.focus()
             opened.page.keyboard.press("ArrowRight" if move % 3 else "ArrowLeft")
             opened.page.wait_for_timeout(120)
-        opened.page.wait_for_timeout(SETTLED)
+        browser.settle(opened.page)
         seen = opened.page.evaluate(browser.STOP)
         assert seen["frames"] > 60
         assert seen["blank"] == 0

@@ -6,6 +6,7 @@ import copy
 import inspect
 import io
 import random
+import re
 import shutil
 
 import lessons
@@ -155,6 +156,10 @@ def interrupt_trainings():
     interrupts.tqdm = Interrupted
 
 
+SHORTENED = re.compile(
+    r"\b(STEPS|evaluate)\b"
+).search  # what `shorten` changes, beside the trainings
+
 INTERRUPT_TRAININGS = f"{inspect.getsource(interrupt_trainings)}\ninterrupt_trainings()"
 LET_THEM_RUN = """\
 from tqdm.auto import tqdm
@@ -172,15 +177,22 @@ def test_it_is_interrupted_run_again_and_dragged_with_other_names(path, other_na
     and again from the last to the first (with short trainings): the same is seen. Then draw every panel over the
     whole range of its controls. The names are others than ours: what counts on 27 symbols breaks, and the ledger must
     say that its claims are not for these.
+
+    What stands above the first training is the same for an interrupted run and a whole one: it is run once for both.
     """
-    hasty = lessons.code_cells(lessons.read(path))
-    training = training_cells(hasty)
-    hasty.insert(1, nbformat.v4.new_code_cell(INTERRUPT_TRAININGS))
-    once = lessons.code_cells(shorten.with_short_trainings(path))
-    once.insert(1, nbformat.v4.new_code_cell(LET_THEM_RUN))
+    whole = lessons.code_cells(lessons.read(path))
+    training = training_cells(whole)
+    above = next(
+        (n for n, cell in enumerate(whole) if cell in training or SHORTENED(cell.source)),
+        len(whole),
+    )
+    hasty = whole[above:]
+    setup, limit, *short = lessons.code_cells(shorten.with_short_trainings(path))
+    once = [setup, *short]
     again = copy.deepcopy(once)
     drawn = nbformat.v4.new_code_cell(DRAW_EVERYWHERE)
-    order = [*hasty, *once, *again[::-1], drawn]
+    interrupt, let_run = map(nbformat.v4.new_code_cell, (INTERRUPT_TRAININGS, LET_THEM_RUN))
+    order = [*once[:above], interrupt, *hasty, let_run, limit, *once[above:], *again[::-1], drawn]
     for number, cell in enumerate(order):
         cell.id = f"run-{number}"
     client(nbformat.v4.new_notebook(cells=order), other_names).execute()
