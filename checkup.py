@@ -70,9 +70,10 @@ USUAL_RATIO = 1e-3
 SMALL_UPDATE, LARGE_UPDATE, LARGEST_UPDATE = 1e-5, 0.25, 3
 WORSE = 1.1  # the loss after large steps against that before: if it is not worse, they are not too large
 REPLACED = 1  # an optimizer's step on the weight in the middle that is as large as the weight
-LARGE_DECAY = 0.1  # of a weight, by weight decay, in one step
+LARGE_DECAY = 0.05  # of a weight, by weight decay, in one step
 # Rms of the numbers that are not 0: pictures of 0..255, prices, years.
-LARGE_INPUT, SMALL_INPUT = 15, 1e-3
+LARGE_INPUT, SMALL_INPUT = 15, 5e-3
+LARGE_EPS = 0.01, 0.3  # of a norm: its eps, and how small it makes outputs of a std near its weight
 FITS_MEAN, FITS_STD = 1.5, 3  # of a batch against a BatchNorm's running ones: stds away, and times
 # Of a BatchNorm: with less it learns for thousands of batches, with more it knows one.
 MOMENTA = 0.002, 0.95
@@ -181,6 +182,8 @@ KINDS = {
         "model.train(); [model(batch) for batch in batches]; model.eval()  # with torch.no_grad()"),
     "random-in-eval": Kind("error", "11", "dropout that does not rest in eval mode",
         "F.dropout(x, p, training=self.training)"),
+    "targets-visible": Kind("error", "11", "outputs that see their targets",
+        "F.scaled_dot_product_attention(q, k, v, is_causal=True)  # convolutions: F.pad(x, (width - 1, 0))"),
     "examples-mix": Kind("error", "11", "examples that mix",
         "x.permute(0, 2, 1)  # not x.view(...); softmax(dim=-1); batch_first=True"),
     "batch-too-small": Kind("warning", "05", "a batch too small for BatchNorm",
@@ -251,15 +254,8 @@ FOLLOWS = {
     "statistics-unfit": _HOT | _WEAK | {"mode-hides"},
     "unregistered": {"not-in-optimizer"},
     "inputs-out-of-scale": _HOT | _WEAK | {"not-finite"},
-    "update-too-large": {
-        "loss-stands",
-        "dead-units",
-        "saturated",
-        "units-alike",
-        "first-loss-high",
-        "signal-grows",
-    }
-    | _WEAK,
+    "update-too-large": _WEAK
+    | {"loss-stands", "dead-units", "saturated", "units-alike", "first-loss-high", "signal-grows"},
     "units-alike": _WEAK | _HOT | {"layers-start-alike", "update-too-small"},
     "dead-units": _WEAK | {"update-too-small"},
     "saturated": _WEAK | {"update-too-small", "gradients-explode", "first-loss-high"},
@@ -798,6 +794,7 @@ class Call:
     gradient_mean: float = math.nan
     node: object = None
     gates: bool = False
+    asks: bool = False
 
     @property
     def std(self):
@@ -838,7 +835,7 @@ class Recorder:
         self.called, self.places, self.direct = set(), defaultdict(list), {}
         self.attention, self.dropped, self.order, self.rates = {}, [], [], {}
         self.given = {place_of(one) for one in given if one.numel()} - {None}
-        self.channels, self.before = False, None
+        self.channels, self.before, self.learned = False, None, set()
 
     def watch(self, model):
         """Put hooks on all modules of the model; raises nothing: what cannot be hooked is trouble."""
@@ -901,9 +898,15 @@ class Recorder:
                 self.before = module
             if isinstance(module, (*LINEARS, *CANCELLERS)):
                 self.order.append(module)
+            table = module.weight.detach()[:1024] if isinstance(module, nn.Embedding) else out
+            if table is not out and table.std() > LARGE_INPUT:
+                self.given.add(place_of(out))
             if inner and out is not None and out.numel():
                 rectifier = isinstance(module, RECTIFIERS)
                 self.add(place.label, place.path, place.kind, module, out, rectifier)
+                if self.measure and self.calls and is_learned(inputs, self.learned):
+                    self.learned |= {out.grad_fn} - {None}
+                    self.calls[-1].by_example = False
 
         return leave
 
@@ -933,7 +936,8 @@ class Recorder:
             self.trouble.append(f"the output of {label} could not be measured ({error})")
             return
         self.calls.append(call)
-        if out.requires_grad and torch.is_grad_enabled():
+        call.asks = out.requires_grad and torch.is_grad_enabled()
+        if call.asks:
 
             def note(gradient):
                 mean = gradient.detach().mean(dtype=torch.float32)
@@ -954,6 +958,14 @@ class Recorder:
             if call.gradient is not None:
                 call.gradient_norm, call.gradient_mean = call.gradient.tolist()
         return self.calls
+
+
+def is_learned(inputs, nodes):
+    """Whether a module is given nothing but parameters, such as learned queries, or what these nodes made of them."""
+    given = [maker_of(one.grad_fn) for one in tensors_in(inputs)]
+    kinds = [getattr(one, "variable", None) for one in given]
+    pairs = zip(given, kinds, strict=True)
+    return bool(given) and all(isinstance(v, nn.Parameter) or one in nodes for one, v in pairs)
 
 
 def spread_over_examples(sample):
@@ -1110,13 +1122,8 @@ class Seen:
 
     def targets_of(self, main):
         """The targets of the examples in a main tensor with fewer of them."""
-        if (
-            isinstance(self.targets, torch.Tensor)
-            and self.targets.ndim
-            and len(main) < len(self.main)
-        ):
-            return self.targets[: len(main)]
-        return self.targets
+        whole = not isinstance(self.targets, torch.Tensor) or not self.targets.ndim
+        return self.targets if whole or len(main) >= len(self.main) else self.targets[: len(main)]
 
     def ask(self, main, targets=None, grad=False):
         """The loss with another main tensor; None where the output cannot be rebuilt, or the loss raises."""
@@ -1387,7 +1394,11 @@ def expectations(seen):
             continue
         scores, made = given.detach(), made_by(given)
         numbers = isinstance(wanted, torch.Tensor) and wanted.numel() > 0
-        if name == "cross_entropy" and has_one_logit(seen, scores, wanted):
+        if name in BINARY | {"kl_div"} and numbers and wanted.requires_grad > given.requires_grad:
+            evidence = f"{name} takes the network's answers first, and here they are second."
+            what, remedy = "outputs and targets exchanged", "loss_fn(output, targets)"
+            yield finding("targets-invalid", "loss_fn", evidence, what=what, remedy=remedy)
+        elif name == "cross_entropy" and has_one_logit(seen, scores, wanted):
             evidence = f"The outputs are {tuple(scores.shape)}: a softmax over one class is 1 "
             evidence += "whatever the network says, or it goes over the batch."
             what = "one logit where a score for each class is expected"
@@ -1397,10 +1408,8 @@ def expectations(seen):
             evidence = (
                 f"The scores are {tuple(scores.shape)}, with their classes last, as a linear "
             )
-            evidence += (
-                f"layer puts them; {name} takes dimension 1 for the classes. Nothing raises,"
-            )
-            evidence += " as both are as long."
+            evidence += f"layer puts them; {name} takes dimension 1 for the classes. Nothing raises, as both "
+            evidence += "are as long."
             remedy = f"F.{name}(scores.transpose(1, 2), targets)"
             yield finding("shape-mismatch", "loss_fn", evidence, remedy=remedy)
         elif name == "cross_entropy" and is_scaled_one_hot(wanted, scores):
@@ -1429,11 +1438,8 @@ def expectations(seen):
 def is_compared(seen, name, wanted):
     """Whether a function compares what it is given with targets, by a loss of torch or by a difference."""
     targets = seen.targets
-    same = (
-        isinstance(targets, torch.Tensor)
-        and wanted.shape == targets.shape
-        and wanted.equal(targets)
-    )
+    same = isinstance(targets, torch.Tensor) and wanted.shape == targets.shape
+    same = same and wanted.equal(targets)
     return (name in DIFFERENCES and not wanted.requires_grad) or (name in SUBTRACTIONS and same)
 
 
@@ -1497,9 +1503,16 @@ def bounded_outputs(seen):
     The loss itself is asked: what the right answers cost within the outputs' range, beyond it, and in its middle.
     """
     main, right = seen.some, right_answers(seen)
+    made = "" if main is None else made_by(seen.main)
+    inner = maker_of(maker_of(seen.main.grad_fn).next_functions[0][0]) if made in BOUNDED else None
+    if made in ("Sigmoid", "Softmax") and type(inner).__name__.startswith(("Sigmoid", "Softmax")):
+        evidence = f"The {made.lower()} at the end is given what another has put into 0 to 1."
+        remedy = f"remove one: {made.lower()} once, behind the last linear layer"
+        yield finding("probabilities-for-logits", "the output", evidence, remedy=remedy)
+        return
     if right is None or any(name == "nll_loss" for name, *_ in seen.terms):
         return
-    made, dim = made_by(seen.main), unit_dimension(main, seen.targets)
+    dim = unit_dimension(main, seen.targets)
     if made not in BOUNDED and dim is not None and is_distribution(main, dim):
         made = "Softmax"
     if made not in BOUNDED:
@@ -1540,12 +1553,7 @@ def bounded_outputs(seen):
 def two_values(seen):
     """Targets of two values that are not the two for which the loss is made; and logits for one made for 0 to 1."""
     main, right, targets = seen.some, right_answers(seen), seen.targets_of(seen.some)
-    if (
-        main is None
-        or not isinstance(targets, torch.Tensor)
-        or not targets.ndim
-        or len(targets) != len(main)
-    ):
+    if main is None or not isinstance(targets, torch.Tensor) or targets.shape[:1] != main.shape[:1]:
         return
     values = targets.unique().tolist()
     if len(values) != 2 or values[0] not in (-1, 0):
@@ -1579,6 +1587,37 @@ def two_values(seen):
     if given and meant and given[0] < -0.1 < -1e-3 <= meant[0]:
         evidence = f"With outputs from {sure.min():.2g} to {sure.max():.2g}, on the right sides, it is {given[0]:.3g}: "
         yield invalid_targets(targets, "0 and 1", evidence, "targets = (targets > 0).float()")
+
+
+def counted(seen):
+    """Padding that counts in the loss; and a class that does not: the loss is asked for its slope at each answer."""
+    main, targets = seen.main, seen.targets
+    if main is None or not isinstance(targets, torch.Tensor) or targets.is_floating_point():
+        return
+    dim = unit_dimension(main, targets)
+    if dim is None or targets.shape != (*main.shape[:dim], *main.shape[dim + 1 :]):
+        return
+    pads = {m.padding_idx for m in seen.model.modules() if isinstance(m, nn.Embedding)} - {None}
+    texts = [one for one in tensors_in(seen.inputs) if one.shape == targets.shape]
+    padded = [(p, (x == p) & (targets == p)) for p in pads for x in texts if targets.ndim > 1]
+    padded = [(p, places) for p, places in padded if places.any()]
+    is_one = targets.ndim == 1 and not seen.pairwise and main.shape[dim] > 1
+    labels = targets.unique() if is_one else targets[:0]
+    if (not padded and len(labels) < 2) or (slope := seen.slope(torch.zeros_like(main))) is None:
+        return
+    counts = slope.abs().sum(dim) > 0
+    for pad, places in padded:
+        if counts[places].any():
+            share = _numbers((targets == pad).float().mean().item())
+            evidence = f"{share} of the targets are padding, {pad}, and the loss depends on them."
+            told = "padding that counts in the loss", f"nn.CrossEntropyLoss(ignore_index={pad})"
+            yield finding("targets-invalid", "loss_fn", evidence, "warning", *told)
+            return
+    left = [one for one in labels.tolist() if one >= 0 and not counts[targets == one].any()]
+    if left and counts.any():
+        evidence = f"The loss does not depend on the outputs for the targets of {left[0]}, a class of the data."
+        what, remedy = "a class that the loss ignores", "nn.CrossEntropyLoss()  # ignore_index=-100"
+        yield finding("targets-invalid", "loss_fn", evidence, what=what, remedy=remedy)
 
 
 def elsewhere(main, rows, factor):
@@ -1878,11 +1917,7 @@ def judged_loss(seen, main, targets, loss, zero, best):
     classes = 2 if dim is None or family == "sigmoid" else max(main.shape[dim], 2)
     excess = ABOVE_IGNORANCE / math.log(classes)
     size = main.float().std().item()
-    if (
-        family in ("softmax", "sigmoid")
-        and loss > (1 + excess) * zero
-        and loss > (1 + excess) * best
-    ):
+    if family in ("softmax", "sigmoid") and loss > (1 + excess) * max(zero, best):
         evidence = (
             f"It is {loss:.3g}, and equal scores cost {zero:.3g}; the outputs' std is {size:.2g}."
         )
@@ -2118,11 +2153,8 @@ def inputs_scale(seen):
             continue
         if present.numel() < 2 and len(values) > 1:
             evidence = f"{label} gets nothing but zeros, {tuple(x.shape)}."
-            what, remedy = (
-                "inputs that are all zero",
-                "assert inputs.std() > 0  # integers divided?",
-            )
-            yield finding("inputs-out-of-scale", label, evidence, "error", what, remedy)
+            told = "inputs that are all zero", "assert inputs.std() > 0  # integers divided?"
+            yield finding("inputs-out-of-scale", label, evidence, "error", *told)
             return
         rms = present.square().mean().sqrt().item()
         low, high = values.min().item(), values.max().item()
@@ -2158,16 +2190,15 @@ def mixing(seen):
         return
     middle = count // 2  # the first and the last stay, since in a recurrence states go one way
     batches = [0, 1, 2, count - 1], [0, middle, middle, count - 1]
-    sizes = [getattr(one, "normalized_shape", ()) for one in seen.model.modules()]
-    if any(
-        size[:1] == (count,) for size in sizes
-    ):  # a LayerNorm over the batch takes no part of it
-        batches = list(range(count)), [0, *[middle] * (count - 2), count - 1]
     recorder = Recorder(None, [], measure=False)
     recorder.watch(seen.model)
     try:
         with Functions(recorder):
             outs = in_eval(seen, [lambda t, rows=rows: t[rows] for rows in batches])
+            if outs is None:  # a model that is bound to the size of its batch
+                batches = list(range(count)), [0, *[middle] * (count - 2), count - 1]
+                batches = *batches, batches[0]
+                outs = in_eval(seen, [lambda t, rows=rows: t[rows] for rows in batches])
     finally:
         recorder.stop()
     if outs is None:
@@ -2183,7 +2214,12 @@ def mixing(seen):
             "the outputs compare the examples, as in contrastive learning: whether they mix is unknown"
         )
         return
-    one, other = (out[[0, -1]] for out in outs)
+    one, other = (out[[0, -1]] for out in outs[:2])
+    if len(outs) > 2 and not torch.allclose(outs[0], outs[2], rtol=MIXED, atol=MIXED):
+        evidence = "Two passes over one batch in eval mode differ: a state is kept between them."
+        told = "remark", "a state that is kept", "self.state = None  # before each new sequence"
+        yield finding("random-in-eval", "the model", evidence, *told)
+        return
     change = (one - other).abs().max().item() / max(one.abs().max().item(), 1e-12)
     if not math.isfinite(change) or change < MIXED:
         return
@@ -2197,6 +2233,31 @@ def mixing(seen):
     evidence = f"With other neighbours in the batch the first example's output changes by {change:.2g} of its size, in "
     evidence += "eval mode, where no normalization explains it."
     yield finding("examples-mix", "the model", evidence)
+
+
+def visible(seen):
+    """Outputs that depend on later inputs, where the targets are the inputs one place on."""
+    targets, main = seen.targets, seen.main
+    if main is None or not isinstance(targets, torch.Tensor) or targets.ndim < 2:
+        return
+    time, alike = targets.shape[1], [x for x in tensors_in(seen.inputs) if x.shape == targets.shape]
+    texts = [x for x in alike if (x[:, 1:] == targets[:, :-1]).float().mean() > 0.9]
+    dims = [dim for dim in range(1, main.ndim) if main.shape[dim] == time]
+    if not texts or len(dims) != 1 or time < 3:
+        return
+
+    def changed(t):
+        is_text = any(t.shape == x.shape and t.equal(x) for x in texts)
+        return torch.cat([t[:, :-1], t[:, -1:].roll(1, 0)], 1) if is_text else t
+
+    outs = in_eval(seen, [lambda t: t, changed])
+    if outs is None:
+        return
+    one, other = (out.narrow(dims[0], 0, time - 1) for out in outs)
+    if (one - other).abs().max() > MIXED * one.abs().max():
+        evidence = "The targets are the inputs one place on, and outputs change with inputs that come later: "
+        evidence += "they can copy the answer."
+        yield finding("targets-visible", "the model", evidence)
 
 
 def in_eval(seen, changes):
@@ -2361,6 +2422,14 @@ def chains(calls):
 def signal(seen):
     """Over layers of one kind: outputs that grow, a signal over the examples that fades, examples that become alike."""
     grows, fades, alike = [], [], []
+    norms = [call for call in seen.calls if isinstance(call.module, NORMS)]
+    for call in [one for one in norms if (one.module.eps or 0) > LARGE_EPS[0]]:
+        weight = getattr(call.module, "weight", None)
+        if call.std < LARGE_EPS[1] * (1 if weight is None else weight.detach().abs().mean().item()):
+            evidence = f"Its eps of {call.module.eps:g} is above the variance of its inputs: a std of {call.std:.2g}."
+            told = "a norm that shrinks the signal", "nn.LayerNorm(width)  # the second one is eps"
+            yield finding("signal-fades", call.label, evidence, None, *told)
+            return
     for chain in chains(seen.calls):
         if is_output(seen, chain[-1]) and len(chain) > FEWEST_LAYERS:
             chain = chain[:-1]
@@ -2440,6 +2509,16 @@ def constant_units(seen):
 def missing(seen):
     """Parameters that the loss does not depend on."""
     names = [name for name, one in seen.gradients.items() if one is None]
+    by_module = defaultdict(list)
+    for call in seen.calls:
+        if call.asks and call.module is not None and any(True for _ in call.module.parameters()):
+            by_module[call.path].append(call.gradient is not None)
+    for path, some in by_module.items():
+        if len(some) >= FEWEST_LAYERS and some[-1] and not any(some[:-1]):
+            evidence = f"Of {len(some)} calls only the last gets a gradient: the state is detached in each step."
+            told = "steps without a gradient", "state = state.detach()  # only between batches"
+            yield finding("missing-gradient", path, evidence, None, *told)
+            return
     if not names or seen.loss is None:
         return
     called = seen.recorder.called
@@ -2455,10 +2534,8 @@ def missing(seen):
     count = sum(seen.parameters[name].numel() for name in names)
     modules = dict(seen.model.named_modules())
     idle = [name for name in names if id(modules.get(name.rpartition(".")[0])) not in called]
-    evidence = (
-        f"{count:,} of the numbers to learn get no gradient, as the loss does not depend on them: "
-    )
-    evidence += "their modules are called, so something behind them is detached."
+    evidence = f"{count:,} of the numbers to learn get no gradient, as the loss does not depend on them: their "
+    evidence += "modules are called, so something behind them is detached."
     if len(idle) == len(names):
         evidence = (
             evidence.rpartition("their")[0] + f"forward does not call those of {_listed(idle)}."
@@ -2472,8 +2549,17 @@ def has_gradient(seen, bias):
 
 
 def is_spare(seen, name, called):
-    """Whether a weight belongs to one of several alike in a list, such as experts, of which others were called."""
+    """Whether a weight belongs to one of several alike in a list, such as experts, of which others were called.
+
+    Or to a part of the last of them, of which nothing is used behind it, as it is in the others.
+    """
     parts = name.split(".")
+    mates = [one for one in seen.gradients if role_of(one) == role_of(name)]
+    used = [one for one, gradient in seen.gradients.items() if gradient is not None]
+    block = name[: re.search(r"\d+\.|$", name).end()]
+    beside = any(one.startswith(block) for one in used)
+    if beside and name == mates[-1] and set(mates) - set(used) == {name} != set(mates):
+        return True
     for place, part in enumerate(parts[:-1]):
         parent = seen.model.get_submodule(".".join(parts[:place]))
         if not isinstance(parent, nn.ModuleList) or was_called(parent[int(part)], called):
@@ -2798,9 +2884,8 @@ class Trial:
         if not seen.optimizers:
             for name, gradient in gradients.items():
                 if seen.lr and gradient is not None:
-                    self.values[name] = self.values[name] - seen.lr * gradient.to(
-                        self.values[name].dtype
-                    )
+                    change = seen.lr * gradient.to(self.values[name].dtype)
+                    self.values[name] = self.values[name] - change
         for twin, pairs in list(self.twins):
             for name, q in pairs:
                 gradient = gradients.get(name)
@@ -2863,9 +2948,11 @@ FIRST_RULES = (
     expectations,
     bounded_outputs,
     two_values,
+    counted,
     not_finite_by_hand,
     below_bound,
     mixing,
+    visible,
     first_loss,
     modes,
     dropout,
@@ -3047,16 +3134,15 @@ def examine(seen):
         stack.enter_context(unchanged(*roots))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # that a loss broadcasts becomes a finding
-        if (
-            "torch._dynamo" in sys.modules
-        ):  # a module that was compiled in place runs as it was written
+        if "torch._dynamo" in sys.modules:  # what was compiled in place runs as it was written
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         watched_pass(seen)
         if seen.output is None:
             return
         rules = [*FIRST_RULES, *(RULES if seen.gradients else (held,))]
         if broken := not_finite(seen):
-            causes = list(expectations(seen)) if broken.where == "loss_fn" else []
+            late = broken.where == "loss_fn" or broken.what.startswith("a gradient")
+            causes = list(expectations(seen)) if late else []
             report.findings += causes or [broken]
             rules = [shapes, inputs_scale, registration, held]
         for rule in rules:

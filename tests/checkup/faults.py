@@ -2253,3 +2253,526 @@ def _():
         lambda p, t: -(t * p.log() + (1 - t) * (1 - p).log()).mean(),
         adam=0.001,
     )
+
+
+# ---------------------------------------------------------------- Reported in forums and issues: masks, labels, memory
+
+
+class SeesAll(nn.Module):
+    """A language model of attention without a causal mask."""
+
+    def __init__(self, causal):
+        super().__init__()
+        self.token, self.position = nn.Embedding(32, 32), nn.Embedding(12, 32)
+        self.blocks = nn.Sequential(
+            *[Add(nn.LayerNorm(32), Attention(32, causal=causal)) for _ in range(2)]
+        )
+        self.head = nn.Linear(32, 32)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.token(x) + self.position(torch.arange(12))))
+
+
+@case(
+    "a language model without a causal mask",
+    "threads on a loss that falls to 0 and texts that are noise: the next token stands in the inputs",
+    "targets-visible",
+    "wrong",
+)
+def _():
+    return setting(SeesAll(causal=False), *tokens(), next_token, adam=1e-3)
+
+
+@case(
+    "log-softmax over the time",
+    "F.log_softmax(x, dim=1) of (batch, time, classes): the scores of a place do not sum to 1",
+    {"logits-for-probabilities", "examples-mix"},
+    "wrong",
+)
+def _():
+    model = nn.Sequential(nn.Embedding(32, 32), nn.Linear(32, 32), nn.LogSoftmax(1))
+
+    def loss(output, y):
+        return F.nll_loss(output.transpose(1, 2), y)
+
+    return setting(model, *tokens(), loss, adam=1e-3)
+
+
+@case(
+    "a generator of parameters that is used up",
+    "parameters() was counted before the optimizer got it: its group is empty",
+    "not-in-optimizer",
+    "unmoved",
+)
+def _():
+    model = nn.Sequential(mlp(16, 32, 32), nn.ReLU(), nn.Linear(32, 4))
+    body = model[0].parameters()
+    sum(p.numel() for p in body)
+    built = setting(model, *points(), CROSS_ENTROPY)
+    groups = [{"params": list(body), "lr": 1e-4}, {"params": list(model[2].parameters())}]
+    return built | {"optimizer": torch.optim.Adam(groups, 1e-3)}
+
+
+class DetachedSteps(nn.Module):
+    """A recurrence that detaches its state in each step."""
+
+    def __init__(self, mended):
+        super().__init__()
+        self.cell, self.out, self.mended = nn.GRUCell(4, 16), nn.Linear(16, 2), mended
+
+    def forward(self, x):
+        state = x.new_zeros(len(x), 16)
+        for step in x.unbind(1):
+            state = self.cell(step, state if self.mended else state.detach())
+        return self.out(state)
+
+
+@case(
+    "a state detached in each step",
+    "detach() between batches, as tutorials have it, put into the loop: only the last step learns",
+    "missing-gradient",
+    "wrong",
+)
+def _():
+    return setting(DetachedSteps(mended=False), *waves(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case(
+    "a loss divided by the data's size",
+    "divided by len(dataset), not by the batch: 60,000 times too small for SGD",
+    "update-too-small",
+    "worse",
+)
+def _(mended):
+    def loss(output, y):
+        return F.cross_entropy(output, y) / (1 if mended else 60000)
+
+    return setting(mlp(16, 32, 4), *points(), loss, sgd=0.1)
+
+
+@case(
+    "gradients clipped to nothing",
+    "hooks that clamp to 1e-8, meant as 1e8",
+    "update-too-small",
+    "worse",
+)
+def _(mended):
+    model = mlp(16, 32, 4)
+    for p in model.parameters():
+        if not mended:
+            p.register_hook(lambda g: g.clamp(-1e-8, 1e-8))
+    return setting(model, *points(), CROSS_ENTROPY, sgd=0.1)
+
+
+@case(
+    "bf16 weights, Adam at 1e-6",
+    "issues on pure bf16 training: steps below half of the last bit are rounded away",
+    "update-too-small",
+    "unmoved",
+)
+def _():
+    x, y = points()
+    model = mlp(16, 32, 4).bfloat16()
+    return setting(model, x.bfloat16(), y, CROSS_ENTROPY, adam=1e-6)
+
+
+class LoudEmbedding(nn.Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.token = nn.Embedding(32, 32)
+        with torch.no_grad():
+            self.token.weight.mul_(scale)
+        self.memory, self.out = nn.GRU(32, 32, batch_first=True), nn.Linear(32, 32)
+
+    def forward(self, x):
+        return self.out(self.memory(self.token(x))[0])
+
+
+@case(
+    "embeddings of std 50 before a GRU",
+    "embeddings read from a file without a norm: all gates are at an end",
+    {"saturated", "inputs-out-of-scale", "first-loss-high", "signal-grows"},
+    "worse",
+)
+def _(mended):
+    return setting(LoudEmbedding(1 if mended else 50), *tokens(), next_token, sgd=1.0)
+
+
+@case(
+    "LayerNorm(width, width)",
+    "the second argument is eps: a variance of 1 beside 64, so the norm divides by 8, layer by layer",
+    "signal-fades",
+    "worse",
+)
+def _(mended):
+    layers = []
+    for fan_in in (16, 64, 64):
+        layers += [nn.Linear(fan_in, 64), nn.LayerNorm(64, 1e-5 if mended else 64), nn.ReLU()]
+    return setting(nn.Sequential(*layers, nn.Linear(64, 4)), *points(), CROSS_ENTROPY, sgd=0.1)
+
+
+class Continued(nn.Module):
+    """A recurrent network that keeps its state, detached, for batches that do not continue each other."""
+
+    def __init__(self):
+        super().__init__()
+        self.memory, self.out, self.state = nn.GRU(4, 16, batch_first=True), nn.Linear(16, 2), None
+
+    def forward(self, x):
+        y, state = self.memory(x, self.state)
+        self.state = state.detach()
+        return self.out(y[:, -1])
+
+
+@case(
+    "a state that is never reset",
+    "shuffled batches: an answer depends on the batch before, which had other examples",
+    {"examples-mix", "random-in-eval"},
+    "passes differ",
+)
+def _():
+    return setting(Continued(), *waves(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case(
+    "a loss with .item()",
+    "'float' object has no attribute 'backward'",
+    "loss-not-scalar",
+    "raises",
+)
+def _():
+    def loss(output, y):
+        return F.cross_entropy(output, y).item()
+
+    return setting(mlp(16, 32, 4), *points(), loss, adam=1e-3)
+
+
+@case(
+    "RMSprop with lr and alpha exchanged",
+    "RMSprop(parameters, 0.99, 1e-3): a step of nearly 1 for each number",
+    "update-too-large",
+    "worse",
+)
+def _(mended):
+    built = setting(mlp(16, 32, 4), *points(), CROSS_ENTROPY)
+    given = (1e-3, 0.99) if mended else (0.99, 1e-3)
+    return built | {"optimizer": torch.optim.RMSprop(built["model"].parameters(), *given)}
+
+
+@case(
+    "weight_decay=0.9 for momentum=0.9",
+    "SGD(parameters, 0.1, weight_decay=0.9): each step takes 9 % of each weight",
+    "update-too-large",
+    "worse",
+)
+def _(mended):
+    options = {"momentum": 0.9} if mended else {"weight_decay": 0.9}
+    return setting(mlp(16, 64, 64, 4), *points(), CROSS_ENTROPY, sgd=0.1, **options)
+
+
+@case(
+    "binary labels 1 and 2",
+    "labels of a table from 1 on, with BCEWithLogitsLoss: the loss falls without a bound",
+    {"targets-invalid", "loss-below-bound"},
+    "below 0",
+)
+def _():
+    x, y = binary_points()
+    model = nn.Sequential(*mlp(16, 32, 1), nn.Flatten(0))
+    return setting(model, x, y + 1, nn.BCEWithLogitsLoss(), adam=1e-3)
+
+
+class Doubled(nn.Module):
+    """`x = block(x); x += x`: the residual is what it is added to."""
+
+    def __init__(self, mended):
+        super().__init__()
+        self.blocks = nn.ModuleList(mlp(32, 32, 32) for _ in range(12))
+        self.enter, self.out, self.mended = nn.Linear(16, 32), nn.Linear(32, 4), mended
+
+    def forward(self, x):
+        x = self.enter(x)
+        for block in self.blocks:
+            y = block(x)
+            x = x + y if self.mended else y + y
+        return self.out(x)
+
+
+@case(
+    "a residual that was overwritten",
+    "x = block(x); x = x + x: no skip is left, and after 12 blocks the examples are alike",
+    {"collapse", "signal-fades", "signal-grows", "gradients-vanish", "gradients-explode"},
+    "worse",
+)
+def _(mended):
+    return setting(Doubled(mended), *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "BatchNorm put to eval before it has seen a batch",
+    "frozen norms of a network that was not pretrained: they do nothing but add a bias",
+    "statistics-unfit",
+    "modes differ",
+)
+def _():
+    body = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU()
+    model = nn.Sequential(*body, nn.Conv2d(16, 16, 3), nn.BatchNorm2d(16), nn.ReLU())
+    model = classifier(*model, size=16)
+    initialized(model, lambda w: nn.init.normal_(w, std=0.02), nn.Conv2d)
+    model[1].eval(), model[4].eval()
+    return setting(model, *pictures(), CROSS_ENTROPY, adam=1e-3)
+
+
+class LastStates(nn.Module):
+    """The last states of an LSTM in both directions, of (directions, batch, size)."""
+
+    def __init__(self):
+        super().__init__()
+        self.memory = nn.LSTM(4, 16, batch_first=True, bidirectional=True)
+        self.out = nn.Linear(32, 2)
+
+    def forward(self, x):
+        _, (h, _) = self.memory(x)
+        return self.out(h.reshape(len(x), -1))
+
+
+@case(
+    "h_n viewed as (batch, -1)",
+    "h_n is (directions, batch, size): a view puts states of two examples together",
+    "examples-mix",
+    "mixes",
+)
+def _():
+    return setting(LastStates(), *waves(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case(
+    "a sigmoid twice",
+    "in forward and in the loop before BCELoss: all answers are within 0.5 and 0.73",
+    {"probabilities-for-logits", "output-range"},
+    "worse",
+)
+def _(mended):
+    end = nn.Identity() if mended else nn.Sigmoid()
+    model = nn.Sequential(*mlp(16, 32, 1), end, nn.Sigmoid(), nn.Flatten(0))
+    return setting(model, *binary_points(), nn.BCELoss(), adam=1e-2)
+
+
+class Padded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Embedding(32, 32, padding_idx=0)
+        self.memory, self.out = nn.GRU(32, 32, batch_first=True), nn.Linear(32, 32)
+
+    def forward(self, x):
+        return self.out(self.memory(self.token(x))[0])
+
+
+@case(
+    "padding that counts in the loss",
+    "no ignore_index: two thirds of the targets are padding, and the loss looks small",
+    "targets-invalid",
+    "wrong",
+)
+def _():
+    x = torch.randint(1, 32, (32, 13))
+    x[torch.arange(13) >= 2 + torch.arange(32)[:, None] % 6] = 0
+    return setting(Padded(), x[:, :-1].contiguous(), x[:, 1:].contiguous(), next_token, adam=3e-3)
+
+
+@case(
+    "ignore_index=0 where 0 is a class",
+    "a loss copied from a translation: the first class is never learned",
+    "targets-invalid",
+    "wrong",
+)
+def _():
+    return setting(mlp(16, 32, 4), *points(), nn.CrossEntropyLoss(ignore_index=0), adam=1e-3)
+
+
+@case(
+    "pixels divided by 255 twice",
+    "ToTensor has divided already: pixels go from 0 to 0.004",
+    "inputs-out-of-scale",
+    "worse",
+)
+def _(mended):
+    body = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(392, 4)
+    x, y = pictures()
+    x = x.sigmoid()
+    return setting(nn.Sequential(*body), x if mended else x / 255, y, CROSS_ENTROPY, sgd=0.1)
+
+
+@case(
+    "outputs and targets exchanged in BCELoss",
+    "loss(targets, outputs): its logarithms are those of 0 and 1, cut at -100",
+    "targets-invalid",
+    "wrong",
+)
+def _():
+    def loss(output, y):
+        return F.binary_cross_entropy(y, output)
+
+    model = nn.Sequential(*mlp(16, 32, 1), nn.Sigmoid(), nn.Flatten(0))
+    return setting(model, *binary_points(), loss, adam=1e-3)
+
+
+@case(
+    "a mask that scores are multiplied with",
+    "scores * tril: what is masked has a score of 0 and not of -inf, so later tokens are seen",
+    "targets-visible",
+    "wrong",
+)
+def _():
+    class Multiplied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.qkv, self.project = nn.Linear(32, 96), nn.Linear(32, 32)
+
+        def forward(self, x):
+            q, k, v = self.qkv(x).chunk(3, -1)
+            scores = (q @ k.mT / 32**0.5) * torch.ones(x.shape[1], x.shape[1]).tril()
+            return self.project(scores.softmax(-1) @ v)
+
+    body = nn.Embedding(32, 32), Add(nn.LayerNorm(32), Multiplied()), nn.LayerNorm(32)
+    return setting(nn.Sequential(*body, nn.Linear(32, 32)), *tokens(), next_token, adam=1e-3)
+
+
+@case(
+    "a causal convolution padded on both sides",
+    "padding='same' in a forecast of the next value: the kernel holds it",
+    "targets-visible",
+    "wrong",
+)
+def _():
+    x, _ = waves(length=25, size=1)
+    turn = Apply(lambda x: x.mT)
+    body = (
+        turn,
+        nn.Conv1d(1, 16, 3, padding="same"),
+        nn.ReLU(),
+        nn.Conv1d(16, 1, 3, padding=1),
+        turn,
+    )
+    return setting(
+        nn.Sequential(*body), x[:, :-1].contiguous(), x[:, 1:].contiguous(), MSE, adam=3e-3
+    )
+
+
+@case(
+    "a class of weight 0",
+    "weights computed from counts of another split: the third class is never learned",
+    "targets-invalid",
+    "wrong",
+)
+def _():
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 1.0, 0.0, 1.0]))
+    return setting(mlp(16, 32, 4), *points(), loss, adam=1e-3)
+
+
+@case(
+    "nn.init.uniform_ without bounds",
+    "it draws from 0 to 1: each layer is 30 times larger than the last, and all examples are alike",
+    {"signal-grows", "collapse", "gradients-explode"},
+    "worse",
+)
+def _(mended):
+    draw = nn.init.kaiming_uniform_ if mended else nn.init.uniform_
+    model = initialized(mlp(16, *[64] * 5, 4), draw)
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+class TwoBranches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right, self.out = nn.Linear(16, 32), nn.Linear(16, 32), nn.Linear(64, 4)
+
+    def forward(self, x):
+        return self.out(torch.cat([self.left(x).relu(), self.right(x).data.relu()], 1))
+
+
+@case(
+    "one of two branches read by .data",
+    "an old way to silence an error: this branch never learns",
+    "missing-gradient",
+    "unmoved",
+)
+def _():
+    return setting(TwoBranches(), *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "features viewed with a wrong width",
+    "x.view(-1, 196) of (16, 8, 7, 7): there are 32 rows for 16 labels",
+    {"shape-mismatch", "loss-raises", "forward-raises"},
+    "raises",
+)
+def _():
+    view = Apply(lambda x: x.view(-1, 196))
+    body = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), view, nn.Linear(196, 4)
+    return setting(nn.Sequential(*body), *pictures(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "one column of prices among the targets",
+    "rooms and prices with one squared error: the price is all of the loss",
+    "first-loss-high",
+    "worse",
+)
+def _(mended):
+    x, y = curve(outputs=3)
+    if not mended:
+        y = y * torch.tensor([1.0, 1.0, 5e4]) + torch.tensor([3.0, 2.0, 2e5])
+    return setting(mlp(8, 32, 3), x, y, MSE, adam=1e-2)
+
+
+@case(
+    "BatchNorm2d(16, 16)",
+    "the second argument is eps, and not the number of channels",
+    "signal-fades",
+    "worse",
+)
+def _(mended):
+    layers = []
+    for fan_in in (3, 16, 16):
+        norm = nn.BatchNorm2d(16, 1e-5 if mended else 16)
+        layers += [nn.Conv2d(fan_in, 16, 3, 1, 1, bias=False), norm, nn.ReLU()]
+    return setting(classifier(*layers, size=16), *pictures(), CROSS_ENTROPY, sgd=0.02)
+
+
+@case(
+    "softmax of a sigmoid, with NLLLoss of its logarithm",
+    "a model that ends with two of them",
+    {"probabilities-for-logits", "output-range"},
+    "worse",
+)
+def _(mended):
+    def loss(output, y):
+        return F.nll_loss(output.log(), y)
+
+    end = [] if mended else [nn.Sigmoid()]
+    model = nn.Sequential(*mlp(16, 32, 4), *end, nn.Softmax(1))
+    return setting(model, *points(), loss, adam=1e-2)
+
+
+@case(
+    "standardized over the whole batch in forward",
+    "x - x.mean() of all examples, in place of each: an answer depends on the others",
+    "examples-mix",
+    "mixes",
+)
+def _():
+    model = nn.Sequential(Apply(lambda x: (x - x.mean()) / x.std()), *mlp(16, 32, 4))
+    return setting(model, *points(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "Adam in float16",
+    "model.half(): the squares of small gradients and eps are 0, a step is 0 / 0 or endless",
+    {"update-too-large", "not-finite"},
+    "not finite",
+)
+def _():
+    x, y = points()
+    model = mlp(16, 32, 4).half()
+    return setting(model, x.half(), y, CROSS_ENTROPY, adam=1e-3)

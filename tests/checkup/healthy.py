@@ -2228,3 +2228,747 @@ def _():
         lambda p, t: -(p * t).sum(1).mean(),
         adam=0.003,
     )
+
+
+# ---------------------------------------------------------------- More designs, by kind
+
+
+@case("a Perceiver", "Jaegle et al. 2021: learned latents of std 0.02 that look at the inputs")
+def _():
+    class Perceiver(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.latents = nn.Parameter(0.02 * torch.randn(6, 32))
+            self.enter, self.look = nn.Linear(4, 32), nn.MultiheadAttention(32, 2, batch_first=True)
+            self.norms = nn.ModuleList(nn.LayerNorm(32) for _ in range(2))
+            self.mix, self.out = mlp(32, 64, 32, bend=nn.GELU), nn.Linear(32, 2)
+
+        def forward(self, x):
+            z = self.latents.expand(len(x), -1, -1)
+            keys = self.enter(x)
+            z = z + self.look(self.norms[0](z), keys, keys, need_weights=False)[0]
+            return self.out((z + self.mix(self.norms[1](z))).mean(1))
+
+    return setting(Perceiver(), *waves(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "windows with a bias of relative positions", "Liu et al. 2021, Swin: a table that starts at 0"
+)
+def _():
+    class Windows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.norm, self.qkv = (
+                nn.Conv2d(3, 32, 2, 2),
+                nn.LayerNorm(32),
+                nn.Linear(32, 96),
+            )
+            self.table, self.out = nn.Parameter(torch.zeros(2, 7)), nn.Linear(32, 4)
+            places = torch.arange(4)
+            self.register_buffer("offsets", places[:, None] - places + 3)
+
+        def forward(self, x):
+            x = self.enter(x).flatten(2).mT  # (batch, 64, 32), in windows of 4
+            q, k, v = (
+                self.qkv(self.norm(x)).reshape(len(x), 16, 4, 3, 2, 16).permute(3, 0, 1, 4, 2, 5)
+            )
+            weights = (q @ k.mT / 4 + self.table[:, self.offsets]).softmax(-1)
+            y = (weights @ v).transpose(2, 3).reshape(len(x), 64, 32)
+            return self.out((x + y).mean(1))
+
+    return setting(Windows(), *pictures(), CROSS_ENTROPY, adam=1e-3)
+
+
+@case("linear attention", "Katharopoulos et al. 2020: elu + 1, sums over the past")
+def _():
+    class Past(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.qkv, self.project = nn.Linear(32, 96, bias=False), nn.Linear(32, 32)
+
+        def forward(self, x):
+            q, k, v = self.qkv(x).chunk(3, -1)
+            q, k = F.elu(q) + 1, F.elu(k) + 1
+            states = (k[..., None] * v[:, :, None]).cumsum(1)
+            sizes = (q * k.cumsum(1)).sum(-1, keepdim=True)
+            return self.project((q[:, :, None] @ states).squeeze(2) / sizes)
+
+    blocks = [Add(nn.LayerNorm(32), Past()) for _ in range(2)]
+    model = nn.Sequential(nn.Embedding(32, 32), *blocks, nn.LayerNorm(32), nn.Linear(32, 32))
+    return setting(model, *tokens(), next_token, adam=1e-3)
+
+
+@case("a Fourier neural operator", "Li et al. 2021: complex weights, from a function to a function")
+def _():
+    class Spectral(nn.Module):
+        def __init__(self, size, modes=5):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(size, size, modes, dtype=torch.cfloat) / size)
+            self.beside, self.modes = nn.Conv1d(size, size, 1), modes
+
+        def forward(self, x):
+            low = torch.fft.rfft(x)[..., : self.modes]
+            y = torch.fft.irfft(torch.einsum("bik,iok->bok", low, self.weight), x.shape[-1])
+            return F.gelu(y + self.beside(x))
+
+    x = torch.randn(32, 1, 32).cumsum(-1)
+    x = x / x.std()
+    model = nn.Sequential(nn.Conv1d(1, 16, 1), Spectral(16), Spectral(16), nn.Conv1d(16, 1, 1))
+    return setting(
+        model, x, (x.cumsum(-1) - x.cumsum(-1).mean()) / x.cumsum(-1).std(), nn.MSELoss(), adam=3e-3
+    )
+
+
+@case(
+    "PointNet",
+    "Qi et al. 2017: a matrix of its own that starts at the identity, a maximum over points",
+)
+def _():
+    class PointNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.turn = nn.Sequential(
+                nn.Conv1d(3, 32, 1), nn.ReLU(), nn.AdaptiveMaxPool1d(1), nn.Flatten()
+            )
+            self.matrix = initialized(nn.Linear(32, 9), nn.init.zeros_)
+            self.body = nn.Sequential(
+                nn.Conv1d(3, 32, 1), nn.BatchNorm1d(32), nn.ReLU(), nn.Conv1d(32, 64, 1)
+            )
+            self.out = mlp(64, 32, 2)
+
+        def forward(self, x):
+            turn = self.matrix(self.turn(x)).view(-1, 3, 3) + torch.eye(3)
+            return self.out(self.body(turn @ x).amax(2))
+
+    x = torch.randn(32, 3, 24)
+    y = torch.arange(32) % 2
+    return setting(
+        PointNet(),
+        x * (1 + y[:, None, None] * torch.tensor([1.0, 0, 0])[:, None]),
+        y,
+        CROSS_ENTROPY,
+        adam=3e-3,
+    )
+
+
+@case(
+    "a switch of experts with a load loss",
+    "Fedus et al. 2021: one expert a token, the first one's share in the loss",
+)
+def _():
+    class Switch(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.route = nn.Embedding(32, 32), nn.Linear(32, 4, bias=False)
+            self.experts = nn.ModuleList(mlp(32, 64, 32) for _ in range(4))
+            self.out = nn.Linear(32, 32)
+
+        def forward(self, x):
+            x = self.enter(x)
+            shares = self.route(x).softmax(-1)
+            best, which = shares.max(-1)
+            y = torch.zeros_like(x)
+            for k, expert in enumerate(self.experts):
+                y[which == k] = expert(x[which == k])
+            load = 4 * (F.one_hot(which, 4).float().mean((0, 1)) * shares.mean((0, 1))).sum()
+            return self.out(x + best[..., None] * y), load
+
+    def loss(output, y):
+        return next_token(output[0], y) + 0.01 * output[1]
+
+    return setting(Switch(), *tokens(), loss, adam=3e-3)
+
+
+@case("ConvNeXt V2, response norm", "Woo et al. 2023: gamma and beta start at 0, beside a skip")
+def _():
+    class Response(nn.Module):
+        def __init__(self, size):
+            super().__init__()
+            self.gamma = nn.Parameter(torch.zeros(1, size, 1, 1))
+            self.beta = nn.Parameter(torch.zeros(1, size, 1, 1))
+
+        def forward(self, x):
+            size = x.norm(dim=(2, 3), keepdim=True)
+            return self.gamma * (x * size / (size.mean(1, keepdim=True) + 1e-6)) + self.beta + x
+
+    def block():
+        wide = nn.Conv2d(16, 64, 1), nn.GELU(), Response(64), nn.Conv2d(64, 16, 1)
+        return Add(nn.Conv2d(16, 16, 7, padding=3, groups=16), nn.GroupNorm(1, 16), *wide)
+
+    body = nn.Conv2d(3, 16, 2, 2), nn.GroupNorm(1, 16), block(), block(), nn.AdaptiveAvgPool2d(1)
+    model = nn.Sequential(*body, nn.Flatten(), nn.Linear(16, 4))
+    return setting(model, *pictures(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case("WaveNet", "van den Oord et al. 2016: gated causal convolutions, the next of 32 levels")
+def _():
+    class Gated(nn.Module):
+        def __init__(self, dilation):
+            super().__init__()
+            self.pad, self.wave = dilation, nn.Conv1d(32, 64, 2, dilation=dilation)
+            self.stay, self.leave = nn.Conv1d(32, 32, 1), nn.Conv1d(32, 32, 1)
+
+        def forward(self, x):
+            value, gate = self.wave(F.pad(x, (self.pad, 0))).chunk(2, 1)
+            y = torch.tanh(value) * torch.sigmoid(gate)
+            return x + self.stay(y), self.leave(y)
+
+    class WaveNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter = nn.Embedding(32, 32)
+            self.blocks = nn.ModuleList(Gated(2**k) for k in range(4))
+            self.out = nn.Sequential(
+                nn.ReLU(), nn.Conv1d(32, 32, 1), nn.ReLU(), nn.Conv1d(32, 32, 1)
+            )
+
+        def forward(self, x):
+            x, left = self.enter(x).mT, 0
+            for block in self.blocks:
+                x, y = block(x)
+                left = left + y
+            return self.out(left)
+
+    levels = (12 * torch.sin(0.5 * torch.arange(25) + 6 * torch.rand(16, 1)) + 16).long()
+    return setting(WaveNet(), levels[:, :-1], levels[:, 1:], CROSS_ENTROPY, adam=3e-3)
+
+
+@case(
+    "flow matching with FiLM of the time", "Lipman et al. 2023: a velocity from a point and a time"
+)
+def _():
+    class Velocity(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.out = nn.Linear(2, 64), nn.Linear(64, 2)
+            self.times = nn.Sequential(nn.Linear(16, 64), nn.SiLU(), nn.Linear(64, 128))
+            self.mix = nn.Linear(64, 64)
+
+        def forward(self, x, t):
+            angles = t * 2.0 ** torch.arange(8)
+            scale, shift = self.times(torch.cat([angles.sin(), angles.cos()], -1)).chunk(2, -1)
+            x = F.silu(self.enter(x))
+            return self.out(F.silu(self.mix(x) * (1 + scale) + shift))
+
+    data = torch.randn(256, 2) * 0.1 + torch.randn(4, 2)[torch.arange(256) % 4]
+    noise, t = torch.randn(256, 2), torch.rand(256, 1)
+    return setting(
+        Velocity(), (t * data + (1 - t) * noise, t), data - noise, nn.MSELoss(), adam=3e-3
+    )
+
+
+@case(
+    "a masked autoencoder",
+    "He et al. 2022: a mask token that starts at 0, a loss of what was hidden",
+)
+def _():
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.hidden = nn.Linear(12, 32), nn.Parameter(torch.zeros(32))
+            self.places = nn.Parameter(0.02 * torch.randn(16, 32))
+            self.blocks = nn.Sequential(
+                *[Add(nn.LayerNorm(32), Attention(32, causal=False)) for _ in range(2)]
+            )
+            self.out = nn.Linear(32, 12)
+
+        def forward(self, patches, mask):
+            x = torch.where(mask[..., None], self.hidden, self.enter(patches)) + self.places
+            return self.out(self.blocks(x))
+
+    x, _ = pictures(count=32, side=8)
+    patches = F.unfold(x, 2, stride=2).mT.contiguous()
+    mask = torch.rand(32, 16) < 0.6
+
+    def loss(output, y):
+        return (output - y).square()[mask[: len(output)]].mean()
+
+    return setting(Masked(), (patches, mask), patches, loss, adam=3e-3)
+
+
+@case("SimSiam", "Chen and He 2021: the other view's answer is detached")
+def _():
+    class Siamese(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(
+                nn.Linear(16, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 32)
+            )
+            self.guess = nn.Sequential(nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 32))
+
+        def forward(self, one, other):
+            z, w = self.body(one), self.body(other)
+            return self.guess(z), self.guess(w), z.detach(), w.detach()
+
+    def loss(output, _):
+        p, q, z, w = output
+        return -(F.cosine_similarity(p, w).mean() + F.cosine_similarity(q, z).mean()) / 2
+
+    x, _ = points()
+    views = x + 0.3 * torch.randn(64, 16), x + 0.3 * torch.randn(64, 16)
+    return setting(Siamese(), views, None, loss, sgd=0.05, momentum=0.9)
+
+
+@case(
+    "a likelihood of shares",
+    "Ferrari and Cribari-Neto 2004: beta regression, a mean and a precision",
+)
+def _():
+    def loss(output, y):
+        mean, precision = output[:, 0].sigmoid(), F.softplus(output[:, 1]) + 1
+        return (
+            -torch.distributions.Beta(mean * precision, (1 - mean) * precision).log_prob(y).mean()
+        )
+
+    x, y = curve()
+    return setting(mlp(8, 32, 2), x, y[:, 0].sigmoid(), loss, adam=3e-3)
+
+
+@case("Conformer", "Gulati et al. 2020: half steps, GLU, depthwise convolution, Swish")
+def _():
+    def convolution():
+        turn = Apply(lambda x: x.mT)
+        deep = nn.Conv1d(32, 32, 5, padding=2, groups=32), nn.BatchNorm1d(32), nn.SiLU()
+        return Add(
+            nn.LayerNorm(32),
+            turn,
+            nn.Conv1d(32, 64, 1),
+            nn.GLU(1),
+            *deep,
+            nn.Conv1d(32, 32, 1),
+            turn,
+        )
+
+    def half():
+        return Add(nn.LayerNorm(32), *mlp(32, 64, 32, bend=nn.SiLU), Apply(lambda x: x / 2))
+
+    block = (
+        half(),
+        Add(nn.LayerNorm(32), Attention(32, causal=False)),
+        convolution(),
+        half(),
+        nn.LayerNorm(32),
+    )
+    end = Apply(lambda x: x.mean(1)), nn.Linear(32, 2)
+    return setting(
+        nn.Sequential(nn.Linear(4, 32), *block, *end), *waves(), CROSS_ENTROPY, adam=1e-3
+    )
+
+
+@case("ALiBi and RoPE in one model", "Press et al. 2022, Su et al. 2021: causal, scores by hand")
+def _():
+    class Turned(nn.Module):
+        def __init__(self, slope):
+            super().__init__()
+            self.qkv, self.project, self.slope = nn.Linear(32, 96), nn.Linear(32, 32), slope
+
+        def forward(self, x):
+            places = torch.arange(x.shape[1])
+            q, k, v = self.qkv(x).chunk(3, -1)
+            if not self.slope:
+                angles = places[:, None] / 100 ** (torch.arange(16) / 16)
+                turn = torch.polar(torch.ones_like(angles), angles)
+                q, k = (
+                    torch.view_as_real(
+                        torch.view_as_complex(one.unflatten(-1, (16, 2))) * turn
+                    ).flatten(2)
+                    for one in (q, k)
+                )
+            far = (places[:, None] - places).float()
+            scores = (q @ k.mT) / 32**0.5 - self.slope * far
+            return self.project(scores.masked_fill(far < 0, -math.inf).softmax(-1) @ v)
+
+    blocks = [Add(nn.LayerNorm(32), Turned(slope)) for slope in (0.25, 0)]
+    model = nn.Sequential(nn.Embedding(32, 32), *blocks, nn.LayerNorm(32), nn.Linear(32, 32))
+    return setting(model, *tokens(), next_token, adam=1e-3)
+
+
+@case("a factorization machine with a deep part", "Guo et al. 2017, DeepFM: clicks, 20 % of them")
+def _():
+    class DeepFM(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Embedding(200, 1), nn.Embedding(200, 8)
+            initialized(self, lambda w: nn.init.normal_(w, std=0.01), nn.Embedding)
+            self.deep = mlp(40, 32, 16, 1)
+
+        def forward(self, x):
+            v = self.two(x)
+            pairs = (v.sum(1).square() - v.square().sum(1)).sum(1) / 2
+            return self.one(x).sum((1, 2)) + pairs + self.deep(v.flatten(1))[:, 0]
+
+    x = torch.randint(40, (256, 5)) + 40 * torch.arange(5)
+    y = (torch.randn(200)[x].sum(1) > 2).float()
+    return setting(DeepFM(), x, y, nn.BCEWithLogitsLoss(), adam=3e-3)
+
+
+@case("a network that makes another's weights", "Ha et al. 2017: hypernetworks")
+def _():
+    class Maker(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.make = mlp(4, 32, 8 * 16 + 16)
+            self.out = nn.Linear(16, 1)
+
+        def forward(self, x, task):
+            made = self.make(task)
+            weight, bias = made[:, :128].view(-1, 16, 8), made[:, 128:]
+            return self.out(torch.tanh((weight @ x[..., None]).squeeze(-1) + bias))
+
+    x, y = curve()
+    return setting(Maker(), (x, torch.eye(4)[torch.arange(64) % 4]), y, nn.MSELoss(), adam=3e-3)
+
+
+@case(
+    "a soft actor",
+    "Haarnoja et al. 2018: a squashed Gaussian, entropy, and a critic that is frozen",
+)
+def _():
+    class Actor(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.policy, self.critic = mlp(8, 64, 4), mlp(10, 64, 1).requires_grad_(False)
+
+        def forward(self, x):
+            mean, log_std = self.policy(x).chunk(2, -1)
+            normal = torch.distributions.Normal(mean, log_std.clamp(-5, 2).exp())
+            raw = normal.rsample()
+            log_p = (normal.log_prob(raw) - (1 - raw.tanh().square() + 1e-6).log()).sum(-1)
+            return log_p, self.critic(torch.cat([x, raw.tanh()], -1))[:, 0]
+
+    return setting(
+        Actor(), torch.randn(64, 8), None, lambda o, _: (0.2 * o[0] - o[1]).mean(), adam=3e-3
+    )
+
+
+@case("a deep equilibrium", "Bai et al. 2019: iterations without gradients, and one with")
+def _():
+    class Equilibrium(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.again, self.out = (
+                nn.Linear(16, 32),
+                nn.Linear(32, 32),
+                nn.Linear(32, 4),
+            )
+            with torch.no_grad():
+                self.again.weight.mul_(0.8)
+
+        def forward(self, x):
+            x, z = self.enter(x), torch.zeros(len(x), 32)
+            with torch.no_grad():
+                for _ in range(10):
+                    z = torch.tanh(self.again(z) + x)
+            return self.out(torch.tanh(self.again(z) + x))
+
+    return setting(Equilibrium(), *points(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case("a Set Transformer", "Lee et al. 2019: pooling by a learned seed")
+def _():
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.seed, self.look = (
+                nn.Parameter(torch.randn(1, 1, 32)),
+                nn.MultiheadAttention(32, 2, batch_first=True),
+            )
+
+        def forward(self, x):
+            return self.look(self.seed.expand(len(x), -1, -1), x, x, need_weights=False)[0][:, 0]
+
+    blocks = (
+        Add(Attention(32, causal=False)),
+        nn.LayerNorm(32),
+        Add(*mlp(32, 64, 32)),
+        nn.LayerNorm(32),
+    )
+    x = torch.randn(64, 10, 4)
+    y = x[..., :1].amax(1) - x[..., 1:2].mean(1)
+    model = nn.Sequential(nn.Linear(4, 32), *blocks, Pooled(), nn.Linear(32, 1))
+    return setting(model, x, (y - y.mean()) / y.std(), nn.MSELoss(), adam=1e-3)
+
+
+@case(
+    "a forecast of the whole next window",
+    "Salinas et al. 2020: Student's t, a scale for each series",
+)
+def _():
+    class Forecast(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.memory, self.out = nn.LSTM(1, 32, batch_first=True), nn.Linear(32, 2)
+
+        def forward(self, x):
+            scale = x.abs().mean(1, keepdim=True) + 1e-3
+            middle, width = self.out(self.memory(x / scale)[0]).split(1, -1)
+            return middle * scale, F.softplus(width) * scale + 1e-3
+
+    def loss(output, y):
+        return -torch.distributions.StudentT(4.0, *output).log_prob(y).mean()
+
+    sizes = 3 * torch.rand(32, 1, 1) + 0.2
+    x = sizes * (
+        torch.sin(0.6 * torch.arange(25) + 6 * torch.rand(32, 1))[..., None]
+        + 0.1 * torch.randn(32, 25, 1)
+    )
+    return setting(Forecast(), x[:, :-1].contiguous(), x[:, 1:].contiguous(), loss, adam=3e-3)
+
+
+@case("slots", "Locatello et al. 2020: a softmax over the slots, a GRU cell, three rounds")
+def _():
+    class Slots(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.start, self.enter = nn.Parameter(torch.randn(3, 32)), nn.Linear(4, 32)
+            self.q, self.kv, self.cell = nn.Linear(32, 32), nn.Linear(32, 64), nn.GRUCell(32, 32)
+            self.norm, self.out = nn.LayerNorm(32), nn.Linear(32, 2)
+
+        def forward(self, x):
+            k, v = self.kv(self.enter(x)).chunk(2, -1)
+            slots = self.start.expand(len(x), -1, -1)
+            for _ in range(3):
+                weights = (k @ self.q(self.norm(slots)).mT / 32**0.5).softmax(-1) + 1e-8
+                y = (weights / weights.sum(1, keepdim=True)).mT @ v
+                slots = self.cell(y.flatten(0, 1), slots.flatten(0, 1)).view_as(slots)
+            return self.out(slots.mean(1))
+
+    return setting(Slots(), *waves(), CROSS_ENTROPY, adam=3e-3)
+
+
+@case("RWKV-like mixing", "Peng et al. 2023: a shift by one, decays of each channel, a gate")
+def _():
+    class Mix(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.share = nn.Parameter(torch.full((32,), 0.5))
+            self.decay = nn.Parameter(torch.linspace(-3, 1, 32))
+            self.kvr, self.project = nn.Linear(32, 96, bias=False), nn.Linear(32, 32, bias=False)
+
+        def forward(self, x):
+            before = F.pad(x, (0, 0, 1, -1))
+            k, v, r = self.kvr(x * self.share + before * (1 - self.share)).chunk(3, -1)
+            keep, top, bottom, out = (-self.decay.exp()).exp(), 0, 0, []
+            for one, value in zip(k.exp().unbind(1), v.unbind(1), strict=True):
+                top, bottom = keep * top + one * value, keep * bottom + one
+                out.append(top / bottom)
+            return self.project(r.sigmoid() * torch.stack(out, 1))
+
+    blocks = [Add(nn.LayerNorm(32), Mix()) for _ in range(2)]
+    model = nn.Sequential(nn.Embedding(32, 32), *blocks, nn.LayerNorm(32), nn.Linear(32, 32))
+    return setting(model, *tokens(), next_token, adam=3e-3)
+
+
+@case("word2vec with negative samples", "Mikolov et al. 2013: the second table starts at 0")
+def _():
+    class Pairs(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.word, self.near = nn.Embedding(50, 16), nn.Embedding(50, 16)
+            nn.init.uniform_(self.word.weight, -0.5, 0.5)
+            nn.init.zeros_(self.near.weight)
+
+        def forward(self, word, near):
+            return (self.near(near) @ self.word(word)[..., None]).squeeze(-1)
+
+    word = torch.randint(50, (256,))
+    near = torch.cat([(word[:, None] + 1) % 50, torch.randint(50, (256, 4))], 1)
+    y = torch.zeros(256, 5)
+    y[:, 0] = 1
+    return setting(Pairs(), (word, near), y, nn.BCEWithLogitsLoss(), adam=1e-2)
+
+
+@case(
+    "BERT, tokens hidden by a mask",
+    "Devlin et al. 2019: it looks both ways, and the targets are not the next",
+)
+def _():
+    x, _ = tokens()
+    hidden = torch.rand(x.shape) < 0.3
+    model = SeesBoth()
+    return setting(
+        model, x.masked_fill(hidden, 31), x.masked_fill(~hidden, -100), next_token, adam=1e-3
+    )
+
+
+class SeesBoth(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token, self.position = nn.Embedding(32, 32), nn.Parameter(0.02 * torch.randn(12, 32))
+        self.body = nn.Sequential(
+            Add(nn.LayerNorm(32), Attention(32, causal=False)), nn.LayerNorm(32)
+        )
+        self.head = nn.Linear(32, 32)
+
+    def forward(self, x):
+        return self.head(self.body(self.token(x) + self.position))
+
+
+@case("prototypes of few examples", "Snell et al. 2017: a support set that all queries share")
+def _():
+    class Prototypes(nn.Module):
+        def __init__(self, support):
+            super().__init__()
+            self.body = mlp(16, 32, 16)
+            self.register_buffer("support", support)
+
+        def forward(self, x):
+            centers = self.body(self.support).unflatten(0, (4, 5)).mean(1)
+            return -torch.cdist(self.body(x), centers).square()
+
+    x, y = points(count=84)
+    support = torch.stack([x[k:20:4] for k in range(4)]).flatten(0, 1)
+    return setting(Prototypes(support), x[20:], y[20:], CROSS_ENTROPY, adam=3e-3)
+
+
+@case(
+    "a policy and a value of a game", "Silver et al. 2018: shares of visits, a tanh of the result"
+)
+def _():
+    class Game(nn.Module):
+        def __init__(self):
+            super().__init__()
+            body = nn.Conv2d(2, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()
+            self.body = nn.Sequential(*body, nn.Flatten())
+            self.policy, self.value = nn.Linear(144, 9), nn.Sequential(*mlp(144, 32, 1), nn.Tanh())
+
+        def forward(self, x):
+            x = self.body(x)
+            return self.policy(x), self.value(x)
+
+    def loss(output, targets):
+        visits, result = targets
+        return F.cross_entropy(output[0], visits) + F.mse_loss(output[1], result)
+
+    x = (torch.rand(64, 2, 3, 3) < 0.4).float()
+    visits = (x[:, 0].flatten(1) + torch.rand(64, 9)).softmax(1)
+    result = (
+        x[:, :1].flatten(1).sum(1, keepdim=True) - x[:, 1:].flatten(1).sum(1, keepdim=True)
+    ).sign()
+    return setting(Game(), x, (visits, result), loss, adam=3e-3)
+
+
+@case(
+    "a denoising autoencoder",
+    "Vincent et al. 2008: dropped inputs, a sigmoid, binary cross-entropy",
+)
+def _():
+    x = (torch.randn(64, 4) @ torch.randn(4, 32) > 0).float()
+    model = nn.Sequential(nn.Dropout(0.3), *mlp(32, 16, 32), nn.Sigmoid())
+    return setting(model, x, x, nn.BCELoss(), adam=3e-3)
+
+
+@case("stochastic depth", "Huang et al. 2016: blocks left out at random")
+def _():
+    class Sometimes(nn.Module):
+        def __init__(self, keep):
+            super().__init__()
+            self.branch, self.keep = mlp(32, 32, 32), keep
+
+        def forward(self, x):
+            if not self.training:
+                return x + self.branch(x)
+            chosen = (torch.rand(len(x), 1) < self.keep).float() / self.keep
+            return x + chosen * self.branch(x)
+
+    blocks = [Sometimes(1 - 0.1 * k) for k in range(4)]
+    return setting(
+        nn.Sequential(nn.Linear(16, 32), *blocks, nn.LayerNorm(32), nn.Linear(32, 4)),
+        *points(),
+        CROSS_ENTROPY,
+        adam=3e-3,
+    )
+
+
+@case(
+    "a translation with forced answers",
+    "Sutskever et al. 2014: the decoder is given the targets before each",
+)
+def _():
+    class Translate(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.token = nn.Embedding(32, 32, padding_idx=0)
+            self.read = nn.GRU(32, 32, batch_first=True, bidirectional=True)
+            self.join, self.out = nn.Linear(64, 32), nn.Linear(32, 32)
+            self.write = nn.GRU(32, 32, batch_first=True)
+
+        def forward(self, source, before):
+            _, h = self.read(self.token(source))
+            h = torch.tanh(self.join(h.transpose(0, 1).flatten(1)))
+            return self.out(self.write(self.token(before), h[None])[0])
+
+    source = torch.randint(2, 32, (32, 9))
+    answer = (source + 5) % 30 + 2
+    answer[torch.arange(9) >= 4 + torch.arange(32)[:, None] % 5] = 0
+    before = torch.cat([torch.ones(32, 1, dtype=torch.long), answer[:, :-1]], 1)
+
+    def loss(output, y):
+        return F.cross_entropy(output.flatten(0, 1), y.flatten(), ignore_index=0)
+
+    return setting(Translate(), (source, before), answer, loss, adam=3e-3)
+
+
+@case("preferences without a reward", "Rafailov et al. 2023, DPO: against a frozen copy")
+def _():
+    class Preferences(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.policy = nn.Sequential(nn.Embedding(32, 32), nn.GELU(), nn.Linear(32, 32))
+            self.frozen = copy.deepcopy(self.policy).requires_grad_(False)
+
+        def forward(self, text):
+            def score(model):
+                logp = model(text[..., :-1]).log_softmax(-1)
+                return logp.gather(-1, text[..., 1:, None]).sum((-1, -2))
+
+            return score(self.policy) - score(self.frozen)
+
+    def loss(output, _):
+        return -F.logsigmoid(0.1 * (output[:, 0] - output[:, 1])).mean()
+
+    return setting(Preferences(), torch.stack([*tokens()], 1), None, loss, adam=1e-3)
+
+
+@case("a physics-informed network", "Raissi et al. 2019: the residual of u'' = -u, and two values")
+def _():
+    class Physics(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = mlp(1, 32, 32, 1, bend=nn.Tanh)
+
+        def forward(self, t):
+            t = t.detach().requires_grad_()
+            with torch.enable_grad():
+                u = self.body(t)
+                du = torch.autograd.grad(u.sum(), t, create_graph=True)[0]
+                d2u = torch.autograd.grad(du.sum(), t, create_graph=True)[0]
+            return u, d2u + u
+
+    def loss(output, y):
+        u, residual = output
+        return residual.square().mean() + 10 * (u[:2] - y).square().mean()
+
+    t = torch.cat([torch.tensor([[0.0], [1.57]]), 3 * torch.rand(62, 1)])
+    return setting(Physics(), t, torch.tensor([[0.0], [1.0]]), loss, adam=3e-3)
+
+
+@case("an embedding at several widths", "Kusupati et al. 2022, Matryoshka: a loss for each prefix")
+def _():
+    class Widths(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.heads = (
+                mlp(16, 64, 32),
+                nn.ModuleList(nn.Linear(k, 4) for k in (8, 16, 32)),
+            )
+
+        def forward(self, x):
+            x = self.body(x)
+            return tuple(head(x[:, : head.in_features]) for head in self.heads)
+
+    def loss(output, y):
+        return sum(F.cross_entropy(one, y) for one in output) / len(output)
+
+    return setting(Widths(), *points(), loss, adam=3e-3)
