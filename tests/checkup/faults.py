@@ -1024,7 +1024,7 @@ def _(mended):
 
 
 class Unscaled(nn.Module):
-    """Attention by hand, without 1 / sqrt(size) in its scores."""
+    """Causal attention by hand, without 1 / sqrt(size) in its scores."""
 
     def __init__(self, size, scale=1.0):
         super().__init__()
@@ -1033,7 +1033,9 @@ class Unscaled(nn.Module):
         initialized(self, lambda w: nn.init.normal_(w, std=size**-0.5))
 
     def forward(self, x):
-        return self.softmax(self.scale * self.q(x) @ self.k(x).mT) @ self.v(x)
+        later = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+        scores = (self.scale * self.q(x) @ self.k(x).mT).masked_fill(later, -torch.inf)
+        return self.softmax(scores) @ self.v(x)
 
 
 @case(
