@@ -115,6 +115,7 @@ BENDS += (nn.CELU, nn.Softplus, nn.Hardswish, nn.Mish)
 # Functions that do the same, by their names in torch, torch.Tensor and torch.nn.functional.
 BEND_FUNCTIONS = ("relu", "relu6", "tanh", "sigmoid", "gelu", "silu", "leaky_relu", "elu", "selu")
 BEND_FUNCTIONS = {f"{name}{end}": name for name in BEND_FUNCTIONS for end in ("", "_")}
+BEND_NAMES = {*BEND_FUNCTIONS.values(), *(kind.__name__.lower() for kind in BENDS)}
 GATES = {"sigmoid", "Sigmoid", "Hardsigmoid"}
 LIKELIHOODS = {"cross_entropy", "nll_loss", "log_softmax"}
 BINARY = {"binary_cross_entropy_with_logits", "binary_cross_entropy"}
@@ -2477,7 +2478,9 @@ def signal(seen):
     if fades:
         factor, first, last, count = min(fades, key=lambda one: one[0])
         evidence = f"The std over the examples goes from {first.between:.2g} to {last.between:.2g} over {count} layers."
-        yield finding("signal-fades", f"{first.label} to {last.label}", evidence)
+        bends = {call.kind.lower() for call in seen.calls if call.kind.lower() in BEND_NAMES}
+        remedy = KINDS["signal-fades"].remedy.replace("relu", "tanh") if bends == {"tanh"} else None
+        yield finding("signal-fades", f"{first.label} to {last.label}", evidence, remedy=remedy)
     if alike:
         ratio, first, last, count = min(alike, key=lambda one: one[0])
         evidence = f"Over {count} layers the std of the directions goes from {first.alike:.2g} to {ratio:.2g}, "

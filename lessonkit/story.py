@@ -38,7 +38,9 @@ STORY = {
     "kaiming": Step("04_kaiming_init", "and W1 × (5/3)/√30 instead", ("2.0377", "2.1070")),
     "batchnorm": Step("05_batchnorm", "and BatchNorm before the tanh", ("2.0668", "2.1048")),
     # Not published: the lecture does not train these to the end.
-    "deep": Step("09_the_whole_story", "five layers of 100, half the steps", ("–", "–"), 100_000),
+    "deep": Step(
+        "09_the_whole_story", "five layers, no BatchNorm, half the steps", ("–", "–"), 100_000
+    ),
     "normalized": Step("09_the_whole_story", "and BatchNorm in each of them", ("–", "–"), 100_000),
 }
 

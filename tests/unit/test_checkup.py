@@ -714,6 +714,14 @@ def test_a_fault_is_found_first(id, build, data, where):
     assert str(report.findings[0]) in str(report)
 
 
+@pytest.mark.parametrize("bend", [nn.Tanh, nn.ReLU])
+def test_a_fading_signal_gets_the_gain_of_its_own_nonlinearity(bend):
+    model = seeded(lambda: plain(*[10, *[50] * 20, CLASSES], bend=bend))
+    report = checkup.diagnose(model, *points(), LOSS)
+    (fades,) = (one for one in report.findings if one.id == "signal-fades")
+    assert f'nonlinearity="{bend.__name__.lower()}"' in fades.remedy
+
+
 def test_what_follows_from_a_cause_is_told_within_it():
     (finding,) = ill().findings
     assert finding.id == "dead-units"
