@@ -56,11 +56,13 @@ def test_nbval_passes_within_the_bands_whatever_the_digits_and_fails_outside(tmp
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "ledger.ipynb")
     options = f"-p no:xdist -p no:cacheprovider -c {os.devnull} --rootdir . --junitxml results.xml"
     nbval = f"--nbval-lax --nbval-current-env --nbval-sanitize-with {ROOT / 'nbval-sanitize.cfg'}"
+    own = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options.split(), *nbval.split(), "ledger.ipynb"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
+        env=own,
         timeout=600,
     )
     cases = ElementTree.parse(tmp_path / "results.xml").iter("testcase")
