@@ -2220,6 +2220,11 @@ def mixing(seen):
         evidence = "F.dropout without training=self.training drops out in eval mode, too."
         yield finding("random-in-eval", _listed(dict.fromkeys(recorder.dropped)), evidence)
         return
+    if outs[0].shape == main.shape and len(batches[0]) < count:
+        evidence = f"Of {len(batches[0])} examples the model makes {count} outputs, as of {count}: their first "
+        evidence += "dimension is not that of the examples."
+        yield finding("examples-mix", "the output", evidence)
+        return
     if outs[0].shape != (len(batches[0]), *main.shape[1:]):
         seen.pairwise = True
         seen.note(
@@ -2255,35 +2260,46 @@ def mixing(seen):
 
 def visible(seen):
     """Outputs that depend on the input that is their target, where the targets are the inputs one place on."""
-    targets, main = seen.targets, seen.main
-    if main is None or not isinstance(targets, torch.Tensor) or targets.ndim < 2:
+    targets = seen.targets
+    if seen.main is None or not isinstance(targets, torch.Tensor) or targets.ndim < 2:
         return
-    time, texts = targets.shape[1], sum(is_before(x, targets) for x in tensors_in(seen.inputs))
+    if any(sees_ahead(seen, axis) for axis in dict.fromkeys((1, targets.ndim - 1))):
+        evidence = "The targets are the inputs one place on, and an output changes with the input that comes after it: "
+        evidence += "it can copy the answer."
+        yield finding("targets-visible", "the model", evidence)
+
+
+def sees_ahead(seen, axis):
+    """Whether the targets are the inputs one place on along this dimension, and outputs change with what comes next."""
+    targets, main = seen.targets, seen.main
+    time = targets.shape[axis]
+    texts = sum(is_before(x, targets, axis) for x in tensors_in(seen.inputs))
     dims = [dim for dim in range(1, main.ndim) if main.shape[dim] == time]
     if not texts or len(dims) != 1 or time < 3:
-        return
+        return False
     for place in range(texts):  # one by one: of two, one may be a source, which is there to be seen
         turns = iter(range(texts))
 
         def changed(t, place=place, turns=turns):
-            is_chosen = is_before(t, targets) and next(turns) == place
-            return torch.cat([t[:, :-1], t[:, -1:].roll(1, 0)], 1) if is_chosen else t
+            if not is_before(t, targets, axis) or next(turns) != place:
+                return t
+            last = t.narrow(axis, time - 1, 1).roll(1, 0)
+            return torch.cat([t.narrow(axis, 0, time - 1), last], axis)
 
         outs = in_eval(seen, [lambda t: t, changed])
         if outs is None:
-            return
+            return False
         one, other = (out.select(dims[0], time - 2) for out in outs)
         if (one - other).abs().max() <= MIXED * one.abs().max():
-            return
-    evidence = "The targets are the inputs one place on, and an output changes with the input that comes after it: "
-    evidence += "it can copy the answer."
-    yield finding("targets-visible", "the model", evidence)
+            return False
+    return True
 
 
-def is_before(text, targets):
+def is_before(text, targets, axis=1):
     """Whether the targets are this text one place on, as told by the places where it does not stay as it is."""
     if text.shape != targets.shape:
         return False
+    text, targets = text.transpose(1, axis), targets.transpose(1, axis)
     moves = text[:, 1:] != text[:, :-1]
     return bool(moves.any() and (text[:, 1:] == targets[:, :-1])[moves].float().mean() > 0.9)
 

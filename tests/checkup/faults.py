@@ -2778,3 +2778,37 @@ def _():
     x, y = points()
     model = mlp(16, 32, 4).half()
     return setting(model, x.half(), y, CROSS_ENTROPY, adam=1e-3)
+
+
+@case(
+    "a convolution padded on both sides, time last",
+    "the same fault on series of (batch, channels, time), as Conv1d has them",
+    "targets-visible",
+    "wrong",
+)
+def _():
+    x, _ = waves(length=25, size=1)
+    body = nn.Conv1d(1, 16, 3, padding="same"), nn.ReLU(), nn.Conv1d(16, 1, 3, padding=1)
+    x = x.mT
+    return setting(
+        nn.Sequential(*body), x[..., :-1].contiguous(), x[..., 1:].contiguous(), MSE, adam=3e-3
+    )
+
+
+@case(
+    "the last example's states in place of the last step's",
+    "batch_first=True and out[-1], in batches as large as the texts are long: no error tells",
+    "examples-mix",
+    "mixes",
+)
+def _():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.memory, self.out = nn.LSTM(1, 32, batch_first=True), nn.Linear(32, 2)
+
+        def forward(self, x):
+            return self.out(self.memory(x)[0][-1])
+
+    x, _ = waves(length=32, size=1)
+    return setting(Last(), x[:32], (x[:32].sum((1, 2)) > 0).long(), CROSS_ENTROPY, adam=1e-3)

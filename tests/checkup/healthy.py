@@ -2972,3 +2972,16 @@ def _():
         return sum(F.cross_entropy(one, y) for one in output) / len(output)
 
     return setting(Widths(), *points(), loss, adam=3e-3)
+
+
+@case(
+    "causal convolutions of (batch, channels, time)",
+    "WaveNet's, arXiv 1609.03499: padded at the beginning alone",
+)
+def _():
+    body = nn.ConstantPad1d((2, 0), 0.0), nn.Conv1d(1, 16, 3), nn.GELU()
+    model = nn.Sequential(*body, nn.ConstantPad1d((2, 0), 0.0), nn.Conv1d(16, 1, 3))
+    x = waves(length=25, size=1)[0].mT
+    return setting(
+        model, x[..., :-1].contiguous(), x[..., 1:].contiguous(), nn.MSELoss(), adam=3e-3
+    )
