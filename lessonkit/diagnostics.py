@@ -87,9 +87,8 @@ class UpdateRatios:
                 name: (rate * w.grad.std() / w.detach().std()).item()
                 for name, w in self.weights.items()
             }
-            self.records.append(
-                (step, ratios)
-            )  # whole or not at all: a training can be interrupted
+            # Whole or not at all, for a training can be interrupted.
+            self.records.append((step, ratios))
 
     @property
     def steps(self):

@@ -156,9 +156,8 @@ def interrupt_trainings():
     interrupts.tqdm = Interrupted
 
 
-SHORTENED = re.compile(
-    r"\b(STEPS|evaluate)\b"
-).search  # what `shorten` changes, beside the trainings
+# What `shorten` changes in a lesson, beside its trainings.
+SHORTENED = re.compile(r"\b(STEPS|evaluate)\b")
 
 INTERRUPT_TRAININGS = f"{inspect.getsource(interrupt_trainings)}\ninterrupt_trainings()"
 LET_THEM_RUN = """\
@@ -183,7 +182,7 @@ def test_it_is_interrupted_run_again_and_dragged_with_other_names(path, other_na
     whole = lessons.code_cells(lessons.read(path))
     training = training_cells(whole)
     above = next(
-        (n for n, cell in enumerate(whole) if cell in training or SHORTENED(cell.source)),
+        (n for n, cell in enumerate(whole) if cell in training or SHORTENED.search(cell.source)),
         len(whole),
     )
     hasty = whole[above:]

@@ -180,6 +180,15 @@ def test_a_treatment_that_does_not_heal_says_why(number, treatment, phrase, caps
     assert len(pictures) == 1
 
 
+def test_the_picture_of_a_treatment_is_drawn_without_a_warning(monkeypatch, recwarn):
+    shown = []
+    monkeypatch.setattr(consultation, "show_picture", lambda *picture: shown.append(picture))
+    clinic.treat(1, lr=0.01)
+    ((png, _),) = shown
+    assert len(png) > 10_000
+    assert not recwarn.list
+
+
 def test_without_a_treatment_it_waits(capsys, pictures):
     clinic.treat(3, ...)
     assert capsys.readouterr().out.startswith("✎ Patient 3 waits for you: ")
