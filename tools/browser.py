@@ -202,9 +202,15 @@ def run_all(page, lab, name, wait=600):
     open_lesson(page, lab, name)
     path = lab.root / "notebooks" / name
     deadline, next_click = time.monotonic() + wait, time.monotonic()
+    started = False
     while time.monotonic() < deadline:
+        if not started and time.monotonic() >= next_click:  # on a busy machine a click may be lost
+            page.get_by_text("Run", exact=True).first.click()
+            page.get_by_text("Run All Cells", exact=True).click()
+            next_click += 90
         page.wait_for_timeout(500)
         if not page.locator(IDLE).count():  # cells are running: to save now would only hold them up
+            next_click = time.monotonic() + 90
             continue
         page.keyboard.press("Control+s")
         page.wait_for_timeout(200)
@@ -212,16 +218,12 @@ def run_all(page, lab, name, wait=600):
             cells = lessons.code_cells(lessons.read(path))
         except ValueError:  # JupyterLab is writing the file at this moment: look again
             continue
+        started = any(cell.execution_count for cell in cells)
         if DONE in lessons.output_text(cells[-1]):
             return
         for output in (output for cell in cells for output in cell.outputs):
             if output.output_type == "error":
                 raise RuntimeError(f"{name}: {output.ename}: {output.evalue}")
-        started = any(cell.execution_count for cell in cells)
-        if not started and time.monotonic() >= next_click:  # on a busy machine a click may be lost
-            page.get_by_text("Run", exact=True).first.click()
-            page.get_by_text("Run All Cells", exact=True).click()
-            next_click += 90
     raise RuntimeError(f"{name} did not reach its last cell within {wait} s")
 
 
