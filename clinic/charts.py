@@ -13,6 +13,7 @@ import helpers
 from clinic.diagnoses import share, small
 
 NAMES = {"tanh": "tanh", "relu": "ReLU"}
+HIGHEST = 10  # density of picture 1, as in lesson 07: the peak of a faded layer would press all others flat
 
 
 def draw_losses(ax, chart):
@@ -39,6 +40,7 @@ def colors_of(names, chart):
 
 
 def draw_rows(ax, rows, chart, **labels):
+    rows = [row for row in rows if row.layer in shown_names(chart)]
     colors = colors_of([row.layer for row in rows], chart)
     helpers.plot_histograms(ax, rows, colors=colors, legend=False, **labels)
     ax.locator_params(axis="x", nbins=3)
@@ -49,7 +51,7 @@ def draw_pictures(axes, chart):
     """The loss curve and the four pictures."""
     draw_losses(axes[0], chart)
     draw_rows(axes[1], chart.outputs, chart, title="1 Outputs, step 0", xlabel="output")
-    axes[1].set_ylim(bottom=0)
+    axes[1].set_ylim(0, min(axes[1].get_ylim()[1], HIGHEST))
     labels = {"title": "2 Gradients, step 0", "xlabel": "gradient of the output"}
     draw_rows(axes[2], chart.gradients, chart, yscale="log", **labels)
     labels = {"title": "3 Weights' gradients", "xlabel": "gradient of the weight"}
@@ -58,19 +60,26 @@ def draw_pictures(axes, chart):
     if reach := max(row.edges.abs().max().item() for row in hidden):  # 0 if all weights are 0
         axes[3].set_xlim(-reach, reach)  # the output layer's gradients may be far wider
     colors = colors_of(chart.updates.ratios, chart)
-    helpers.plot_updates(axes[4], chart.updates, colors=colors, legend=False, title="4 Updates")
+    lines = helpers.plot_updates(
+        axes[4], chart.updates, colors=colors, legend=False, title="4 Updates"
+    )
+    for line in lines:
+        line.set_visible(line.get_label() in shown_names(chart))
     axes[4].set(ylabel="update / weight", ylim=(1e-6, 2), xlim=steps_shown(chart))
 
 
 def record(chart):
     """The extra lines of a chart: (what, value) pairs, the same for every patient."""
     s = chart.settings
+    saturated = ", ".join(f"{100 * chart.ends[k - 1]:.0f}" for k in shown_layers(chart))
     return [
         ("hidden layers", f"{s.depth} of {s.width} {NAMES[s.nonlinearity]}"),
         ("BatchNorm", "behind each Linear" if s.batchnorm else "none"),
         ("parameters", f"{chart.parameters:,}"),
         ("of these never moved", f"{chart.still:,}"),
+        ("% saturated", saturated),
         ("stuck units", f"{s.width * sum(chart.stuck):.0f} of {s.width * s.depth}"),
+        ("stuck in the worst layer", share(max(chart.stuck))),
         ("first loss", f"{chart.first:.2f}"),
         ("last 100 minibatches", f"{chart.late:.2f}"),
         ("train names, evaluated", f"{chart.train:.2f}"),
@@ -89,10 +98,11 @@ def draw_chart(chart, title):
     draw_pictures(axes, chart)
     axes[5].set(title="The record", xticks=[], yticks=[])
     axes[5].axis("off")
-    for line, (what, value) in enumerate(record(chart)):
+    lines = record(chart)
+    for line, (what, value) in enumerate(lines):
         for x, text, side in ((0, what, "left"), (1, value, "right")):
             axes[5].text(
-                x, 0.95 - line / 12, text, ha=side, fontsize=9, transform=axes[5].transAxes
+                x, 0.95 - line / len(lines), text, ha=side, fontsize=9, transform=axes[5].transAxes
             )
     legend(figure, axes[4], chart)
     return figure
@@ -105,10 +115,14 @@ def shown_layers(chart):
     return [k for k in range(1, depth + 1) if k == 1 or k % every == 0]
 
 
+def shown_names(chart):
+    """Those that are drawn, as the rows and the updates name them."""
+    return ["embedding", *(f"layer {k}" for k in shown_layers(chart)), "output"]
+
+
 def legend(figure, ax, chart):
     """One for all pictures, of at most seven lines."""
-    shown = ["embedding", *(f"layer {k}" for k in shown_layers(chart)), "output"]
-    lines = [line for line in ax.get_lines() if line.get_label() in shown]
+    lines = [line for line in ax.get_lines() if line.get_label() in shown_names(chart)]
     figure.legend(handles=lines, loc="outside lower center", ncols=7, fontsize="small")
 
 
@@ -123,7 +137,7 @@ def in_words(chart):
     said = [
         f"Loss from {chart.first:.2f} to {chart.late:.2f}",
         f"of the layers {', '.join(map(str, layers))}: picture 1, std "
-        f"{of(chart.stds, '{:.2f}'.format)}, saturated {of(chart.ends, share)}",
+        f"{of(chart.stds, '{:.2f}'.format)}",
         f"picture 2, std {of([row.std for row in chart.gradients], small)}",
         f"picture 3, std {of([row.std for row in chart.weights[1:]], small)}",
         f"picture 4: at the end they change by {slowest} to {fastest} of their size in a step",

@@ -186,7 +186,7 @@ def _(chart):
             chart.ends[-1] < 0.01,
             f"picture 1: {share(chart.ends[-1])} of the last layer is saturated",
         ),
-        (max(chart.stuck) < 0.01, said_stuck(chart)),
+        (max(chart.stuck) < 0.05, said_stuck(chart)),
     ]
 
 
