@@ -10,11 +10,13 @@ tensors with a first dimension of size K, share it. Lesson 12 shows how, and tha
 
 import copy
 import inspect
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -131,6 +133,48 @@ def evaluate_many(networks, X, Y, *, device=None):
             for place, total in zip(places, sum(sums).tolist(), strict=True):
                 losses[place] = total / len(X)
     return losses
+
+
+@dataclass(frozen=True)
+class FineMap:
+    """A map of many fields that tools/fine_map.py has computed: dev losses, in nats, over gains and something else.
+
+    gains: of the columns. rows: depths, or learning rates. mean, error: the means over the seeds and their standard
+    errors, (rows, gains); nan where a training has blown up. seeds, steps, width: of all its networks. made: on what
+    device, with which versions, and when. seconds: how long that took.
+    """
+
+    gains: list
+    rows: list
+    mean: torch.Tensor
+    error: torch.Tensor
+    seeds: int
+    steps: int
+    width: int
+    made: dict
+    seconds: int
+
+    def __str__(self):
+        count = len(self.rows) * len(self.gains) * self.seeds
+        on = f"on one {self.made['device']} with torch {self.made['torch']}, {self.made['date']}"
+        return f"{count:,} networks, trained {on}"
+
+
+def fine_map(name, path=FINE_MAPS):
+    """The FineMap of this name: "plain" or "BatchNorm", over gains and depths, or "rates", over gains and rates.
+
+    Raises ValueError if there is no such map, and FileNotFoundError if there is no file.
+    """
+    saved = json.loads(Path(path).read_text(encoding="utf-8"))
+    if name not in saved["maps"]:
+        raise ValueError(f"{path} has no map {name!r}; it has {', '.join(saved['maps'])}.")
+    one = saved["maps"][name]
+    mean, error = (
+        torch.tensor([[math.nan if x is None else x for x in row] for row in one[table]])
+        for table in ("mean", "error")
+    )
+    common = {key: saved[key] for key in ("gains", "seeds", "steps", "width", "made")}
+    return FineMap(rows=one["rows"], mean=mean, error=error, seconds=one["seconds"], **common)
 
 
 @dataclass

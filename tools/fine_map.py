@@ -109,7 +109,7 @@ def main(arguments=None):
         print(
             f"{name}: {len(rows) * len(gains) * asked.seeds:,} networks in {seconds} s", flush=True
         )
-        saved["maps"][name] = {row_name: rows, "seconds": seconds, "mean": mean, "error": error}
+        saved["maps"][name] = {"rows": rows, "seconds": seconds, "mean": mean, "error": error}
         asked.save.write_text(json.dumps(saved, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import fine_map
 import pytest
 import torch
 import torch.nn.functional as F
@@ -348,6 +349,32 @@ def test_without_examples_there_is_nothing_to_evaluate():
     X, Y = examples()
     with pytest.raises(ValueError, match="no examples to evaluate"):
         sweep.evaluate_many([], X[:0], Y[:0])
+
+
+# ---------------------------------------------------------------- the fine maps
+
+
+def test_a_fine_map_that_the_tool_has_computed_is_read(tmp_path, monkeypatch):
+    """Two by two fields of one layer or two, with a rate at which trainings blow up."""
+    monkeypatch.setattr(fine_map, "STEPS", 5)
+    path = tmp_path / "maps.json"
+    fine_map.main(
+        ["--device", "cpu", "--size", "2", "--layers", "2", "--seeds", "2", "--save", str(path)]
+    )
+    plain = sweep.fine_map("plain", path)
+    assert (plain.rows, len(plain.gains), plain.steps, plain.seeds) == ([1, 2], 2, 5, 2)
+    assert plain.mean.shape == plain.error.shape == (2, 2)
+    assert str(plain).startswith("8 networks, trained on one ")
+    data = helpers.load_splits()
+    settings = [
+        {"depth": 2, "gain": plain.gains[1], "seed": seed, "width": plain.width}
+        for seed in range(2)
+    ]
+    runs = sweep.train_many(settings, 5, *data.train, len(data.stoi))
+    dev = [helpers.evaluate(run.network, *(part[:2_000] for part in data.dev)) for run in runs]
+    assert plain.mean[1, 1].item() == pytest.approx(sum(dev) / 2, abs=1e-3)
+    with pytest.raises(ValueError, match="no map 'fine'; it has plain, rates, BatchNorm"):
+        sweep.fine_map("fine", path)
 
 
 class Leaky(helpers.Tanh):
