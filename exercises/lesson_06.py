@@ -145,3 +145,61 @@ def layer_norm(answer):
             "right for rows that vary; but for tiny ones epsilon counts. Where does it stand?"
         )
     return "No batch, no running statistics, no two modes: this is what language models use."
+
+
+@exercise("6.4")
+def bottleneck_parameters(answer):
+    """The parameters of a bottleneck of ResNet-50, of lesson 06c, from its formula."""
+    for inputs, width in ((256, 64), (512, 128), (64, 64), (512, 256)):
+        counted = as_number(call(answer, inputs, width), "the count")
+        outputs = 4 * width
+        adapts = inputs != outputs  # whether the shortcut has a convolution
+        shortcut = inputs * outputs + 2 * outputs
+        body, channels = inputs * width + 9 * width**2 + width * outputs, 2 * width + outputs
+        weights = body + adapts * inputs * outputs
+        normalized = channels + adapts * outputs
+        expected = weights + 2 * normalized
+        if counted == expected:
+            continue
+        usual = [
+            (weights, "the weights are all there. What does a BatchNorm learn?"),
+            (
+                weights + normalized,
+                "one number for each normalized channel. How many does BatchNorm learn?",
+            ),
+            (weights + 3 * normalized, "did you give the convolutions biases?"),
+            (
+                weights + 4 * normalized,
+                "you counted the running statistics, too. Does training learn them?",
+            ),
+            (
+                expected - 8 * width**2,
+                "the middle convolution looks at one place only. How large is its patch?",
+            ),
+            (
+                expected - 6 * width**2,
+                "the middle convolution looks at three places only. How many has a patch of 3 × 3?",
+            ),
+        ]
+        if adapts:
+            usual += [
+                (
+                    expected - shortcut,
+                    "the body is right. What must happen to the input before it can be added?",
+                ),
+                (
+                    expected - 2 * outputs,
+                    "nearly: does nothing stand behind the convolution of the shortcut?",
+                ),
+            ]
+        else:
+            usual.append(
+                (
+                    expected + shortcut,
+                    "the body is right. Does an input of this shape need a convolution to be added?",
+                )
+            )
+        found = f"{counted:,.0f} for {inputs} inputs and width {width}: "
+        recognize(counted, usual, 0, start=found)
+        raise Wrong(f"{found}take one convolution after the other: how many weights has the first?")
+    return "Sixteen of these, a start and an end are all of ResNet-50."

@@ -94,3 +94,90 @@ def signal(answer):
             )
         raise Wrong("all 1: that is right for a gain of 1 only, when there is no tanh.")
     return "A factor for each layer is a power of the depth: that is why 5/3 is wrong where no tanh squashes."
+
+
+def adam_update(gradients, rate, *, keep=(0.9, 0.999), correct=(True, True), root=True):
+    """Adam's last update after these gradients; with the options, what is made of it by mistake."""
+    m = v = torch.zeros_like(gradients[0])
+    for gradient in gradients:
+        m = keep[0] * m + (1 - keep[0]) * gradient
+        v = keep[1] * v + (1 - keep[1]) * gradient**2
+    if correct[0]:
+        m = m / (1 - keep[0] ** len(gradients))
+    if correct[1]:
+        v = v / (1 - keep[1] ** len(gradients))
+    return rate * m / ((v.sqrt() if root else v) + 1e-8)
+
+
+@exercise("7.4")
+def adam_ratio(answer):
+    """log10 of std(update) / std(weight) of one weight in Adam's last step."""
+    g = torch.Generator().manual_seed(74)
+    # one gradient; many that are noise; many that agree, small ones
+    for count, common, noise, rate in (
+        (1, 0.0, 0.02, 0.001),
+        (30, 0.0, 2.0, 0.001),
+        (12, 1e-3, 1e-4, 0.01),
+    ):
+        weight = 0.05 * torch.randn((40, 30), generator=g)
+        shared = common * torch.randn((40, 30), generator=g)
+        gradients = [shared + noise * torch.randn((40, 30), generator=g) for _ in range(count)]
+        given = [gradient.clone() for gradient in gradients]
+        ratio = as_number(call(answer, weight.clone(), given, rate), "the ratio")
+
+        def power(update, weight=weight):
+            return math.log10(update.std() / weight.std())
+
+        right = power(adam_update(gradients, rate))
+        if close(ratio, right, 1e-3):
+            continue
+        usual = [
+            (
+                10**right,
+                "that is the ratio itself. The pictures show its logarithm, to the base 10.",
+            ),
+            (right * math.log(10), "nearly: a logarithm, but to the base e."),
+            (-right, "upside down: the weight against its update."),
+            (
+                right - math.log10(rate),
+                "the rate is missing. How large is the step that is really taken?",
+            ),
+            (
+                math.log10(adam_update(gradients, rate).std()),
+                "that is the update alone. Small against what?",
+            ),
+            (
+                power(rate * gradients[-1]),
+                "that is a step of gradient descent. By what does Adam divide?",
+            ),
+            (
+                power(adam_update(gradients[-1:], rate)),
+                "right for the first step. What does Adam remember of the gradients before the last one?",
+            ),
+            (
+                power(adam_update(gradients, rate, correct=(False, False))),
+                "both running means started at 0. What makes up for that?",
+            ),
+            (
+                power(adam_update(gradients, rate, correct=(True, False))),
+                "m is divided as it should be. And v?",
+            ),
+            (
+                power(adam_update(gradients, rate, correct=(False, True))),
+                "v is divided as it should be. And m?",
+            ),
+            (
+                power(adam_update(gradients, rate, root=False)),
+                "v is a mean of squares. How does one get from it to a size?",
+            ),
+            (
+                power(adam_update(gradients, rate, keep=(0.999, 0.9))),
+                "which of the two means remembers longer, that of the gradients or that of the squares?",
+            ),
+        ]
+        shown = f"{ratio:.3f} for a list of {count}: "
+        recognize(ratio, usual, 1e-3, start=shown)
+        raise Wrong(
+            f"{shown}what are m and v after the last gradient, and what is then subtracted?"
+        )
+    return "Where gradients agree, Adam moves by its rate; where they are noise, by far less."

@@ -26,6 +26,21 @@ class LayerNorm:
     def parameters(self):
         return {}
 """
+BOTTLENECK = """
+def bottleneck_parameters(inputs, width):
+    outputs, nine = 4 * width, {nine}
+    adapts = {adapts}
+    weights = inputs * width + nine * width**2 + width * outputs + adapts * inputs * outputs
+    normalized = 2 * width + outputs + {norms} * outputs
+    return weights + {each} * normalized
+"""
+BOTTLENECK_RIGHT = {"nine": 9, "adapts": "inputs != outputs", "norms": "adapts", "each": 2}
+
+
+def bottleneck(**wrong):
+    return BOTTLENECK.format(**BOTTLENECK_RIGHT | wrong)
+
+
 BOTH = "[self.weight, self.bias]"
 RIGHT = "(x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True) + 1e-5).sqrt()"
 MISTAKES = [
@@ -90,4 +105,13 @@ MISTAKES = [
         "over n, or over n - 1",
     ),
     ("6.3", NORM.format(RIGHT, "[]"), "should give two tensors"),
+    ("6.4", bottleneck(each=0), "What does a BatchNorm learn"),
+    ("6.4", bottleneck(each=1), "one number for each normalized channel"),
+    ("6.4", bottleneck(each=3), "give the convolutions biases"),
+    ("6.4", bottleneck(each=4), "the running statistics"),
+    ("6.4", bottleneck(nine=1), "one place only"),
+    ("6.4", bottleneck(nine=3), "three places only"),
+    ("6.4", bottleneck(adapts="False"), "before it can be added"),
+    ("6.4", bottleneck(adapts="True"), "Does an input of this shape need"),
+    ("6.4", bottleneck(norms="0"), "behind the convolution of the shortcut"),
 ]

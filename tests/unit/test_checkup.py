@@ -634,6 +634,87 @@ def test_autocast_and_half_precision_are_examined():
     assert found(checkup.diagnose(half, x.bfloat16(), y, LOSS, lr=0.1)) == []
 
 
+needs_cuda = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="it needs a GPU, and CUDA finds none here"
+)
+
+
+@needs_cuda
+@pytest.mark.parametrize("lr", [0.1, 1e4])
+def test_on_a_gpu_it_finds_what_it_finds_on_the_cpu(lr):
+    model, (x, y) = seeded(lambda: plain(10, 50, CLASSES)), points()
+    here = found(checkup.diagnose(model, x, y, LOSS, lr=lr))
+    model = model.cuda()
+    before = copy.deepcopy(model.state_dict())
+    assert found(checkup.diagnose(model, x.cuda(), y.cuda(), LOSS, lr=lr)) == here
+    for name, value in model.state_dict().items():
+        assert value.is_cuda and torch.equal(value, before[name])
+    assert not any(one._forward_hooks for one in model.modules())
+
+
+@needs_cuda
+def test_a_transformer_on_a_gpu_is_examined_as_on_the_cpu():
+    model, (x, y) = seeded(Encoder), contexts()
+    here = checkup.diagnose(model, x, y, LOSS, lr=0.1)
+    there = checkup.diagnose(model.cuda(), x.cuda(), y.cuda(), LOSS, lr=0.1)
+    assert found(there) == found(here)
+    assert there.loss == pytest.approx(here.loss, rel=1e-3)
+    assert all(p.is_cuda for p in model.parameters())
+
+
+@needs_cuda
+@pytest.mark.parametrize("half", ["autocast", "bf16"])
+def test_a_bias_that_does_nothing_is_found_in_half_precision_on_a_gpu(half):
+    model, (x, y) = seeded(lambda: convolutions(batchnorm=True, bias=True)).cuda(), pictures()
+    x, y = x.cuda(), y.cuda()
+    if half == "bf16":
+        model, x = model.bfloat16(), x.bfloat16()
+    with torch.autocast("cuda", torch.bfloat16, enabled=half == "autocast"):
+        assert "useless-bias" in found(checkup.diagnose(model, x, y, LOSS))
+
+
+@needs_cuda
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), nn.BCELoss()])
+def test_what_would_end_a_process_on_a_gpu_becomes_a_finding(loss):
+    """A label or a probability out of range stops the GPU for good; after it nothing runs."""
+    model, (x, _) = seeded(lambda: plain(10, 50, 4)).cuda(), points()
+    y = torch.full((64,), 9) if isinstance(loss, nn.CrossEntropyLoss) else torch.rand(64, 4)
+    report = checkup.diagnose(model, x.cuda(), y.cuda(), loss)
+    assert found(report)[0] in ("targets-invalid", "logits-for-probabilities")
+    torch.cuda.synchronize()
+    sigmoid = nn.Sequential(model, nn.Sigmoid())
+    assert checkup.diagnose(sigmoid, x.cuda(), torch.rand(64, 4).cuda(), nn.BCELoss()).loss > 0
+    torch.cuda.synchronize()
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs", "fits"),
+    [
+        ("cross_entropy", (torch.zeros(4, 3), torch.tensor([0, 1, 2, -100])), {}, True),
+        ("cross_entropy", (torch.zeros(4, 3), torch.tensor([0, 1, 2, 3])), {}, False),
+        ("cross_entropy", (torch.zeros(4, 3, 2), torch.full((4, 2), -1)), {}, False),
+        ("nll_loss", (torch.zeros(2, 3), torch.tensor([0, 255])), {"ignore_index": 255}, True),
+        ("cross_entropy", (torch.zeros(4, 3), torch.zeros(4, 3)), {}, True),
+        ("binary_cross_entropy", (torch.rand(4), torch.rand(4)), {}, True),
+        ("binary_cross_entropy", (torch.rand(4) + 1, torch.rand(4)), {}, False),
+        ("gather", (torch.zeros(4, 3), 1, torch.tensor([[2]])), {}, True),
+        ("gather", (torch.zeros(4, 3), 1, torch.tensor([[3]])), {}, False),
+        ("embedding", (torch.tensor([0, 7]), torch.zeros(7, 2)), {}, False),
+        ("mul", (torch.tensor(1.0), 2), {}, True),
+    ],
+)
+def test_what_a_gpu_cannot_take_is_known_before_it_gets_it(name, args, kwargs, fits):
+    class Far(torch.Tensor):  # as if it were not on the CPU
+        is_cpu = False
+
+    args = tuple(one.as_subclass(Far) if isinstance(one, torch.Tensor) else one for one in args)
+    if fits:
+        checkup.within_range(name, args, kwargs)
+    else:
+        with pytest.raises((IndexError, RuntimeError), match=r"out of bounds|between 0 and 1"):
+            checkup.within_range(name, args, kwargs)
+
+
 # ---------------------------------------------------------------- Findings
 
 
