@@ -110,6 +110,16 @@ def train_many(settings, steps, X, Y, symbols, *, device=None, dtype=None):
     ]
 
 
+def split(settings, symbols):
+    """Which settings train_many trains together on a CPU: lists of their places.
+
+    Settings are independent, so an engine such as joblib may spread these lists over processes or machines (the README
+    shows it); each network then learns exactly what it learns in one process. Raises ValueError as train_many does.
+    """
+    plants = [plant(place, setting, symbols) for place, setting in enumerate(settings)]
+    return stacks_of(plants, lambda _: LARGEST_STACK)
+
+
 def evaluate_many(networks, X, Y, *, device=None):
     """For many networks of helpers.MLP what helpers.evaluate gives for one: the mean loss over all examples, in nats.
 

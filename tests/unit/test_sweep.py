@@ -3,6 +3,7 @@
 import math
 
 import fine_map
+import joblib
 import pytest
 import torch
 import torch.nn.functional as F
@@ -349,6 +350,32 @@ def test_without_examples_there_is_nothing_to_evaluate():
     X, Y = examples()
     with pytest.raises(ValueError, match="no examples to evaluate"):
         sweep.evaluate_many([], X[:0], Y[:0])
+
+
+# ---------------------------------------------------------------- past one process
+
+
+@pytest.mark.slow
+def test_two_processes_learn_exactly_what_one_does():
+    """As the README shows it."""
+    settings = [SETTINGS[0] | {"seed": seed} for seed in range(20)] + SETTINGS[1:]
+    X, Y = examples()
+    parts = sweep.split(settings, SYMBOLS)
+    assert sorted(place for part in parts for place in part) == list(range(len(settings)))
+    train = joblib.delayed(sweep.train_many)
+    done = joblib.Parallel(n_jobs=2)(
+        train([settings[place] for place in part], SHORT, X, Y, SYMBOLS) for part in parts
+    )
+    runs = {
+        place: run
+        for part, some in zip(parts, done, strict=True)
+        for place, run in zip(part, some, strict=True)
+    }
+    for place, whole in enumerate(sweep.train_many(settings, SHORT, X, Y, SYMBOLS)):
+        assert runs[place].setting == settings[place]
+        assert runs[place].losses == whole.losses
+        parameters = zip(runs[place].network.parameters(), whole.network.parameters(), strict=True)
+        assert all(torch.equal(p, q) for p, q in parameters)
 
 
 # ---------------------------------------------------------------- the fine maps
