@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lessonkit.devices import known_device
+
 
 class Linear:
     """x @ weight + bias, from (N, fan_in) to (N, fan_out); the interface of torch.nn.Linear.
@@ -147,6 +149,22 @@ class MLP:
 
     def parameters(self):
         return [self.C, *(p for layer in self.layers for p in layer.parameters())]
+
+    def to(self, device):
+        """Move all numbers to this device, such as "cuda", in place, and without their gradients. Returns the network.
+
+        Raises ValueError if the device cannot be used on this machine.
+        """
+        device = known_device(device)
+        for p in self.parameters():
+            if p.device != device:
+                p.grad = None
+                p.data = p.data.to(device)
+        for layer in self.layers:
+            if isinstance(layer, BatchNorm1d):
+                layer.running_mean = layer.running_mean.to(device)
+                layer.running_var = layer.running_var.to(device)
+        return self
 
     @property
     def training(self):

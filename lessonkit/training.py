@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lessonkit.data import END
+from lessonkit.devices import on_one_device
 from lessonkit.interrupts import progress, stoppable, stopped
 
 SEED = 2147483647  # the lecture's, for every network
@@ -69,20 +70,24 @@ def train(
     batch_size=32,
     record=None,
     quiet=False,
+    device=None,
 ):
     """Train by plain stochastic gradient descent on minibatches; return the Losses.
 
     model: a function from contexts, (N, block_size), to logits, (N, symbols). parameters: the tensors to change, in
     place; if None, those of model.parameters(). generator: draws the minibatches. lr: the learning rate, a number or
     a function of the step. record: a function of (step, learning rate), called in each step when the gradients are
-    there and the parameters are not yet changed; for example an UpdateRatios. quiet: says nothing.
+    there and the parameters are not yet changed; for example an UpdateRatios. quiet: says nothing. device: moves the
+    model and the examples there before; minibatches are drawn by the generator, wherever that is.
 
     An interruption (Ctrl-C, or the kernel's interrupt button) ends the training, not the lesson: the parameters
-    stay as they are by then. Raises ValueError if there are no examples.
+    stay as they are by then. Raises ValueError if there are no examples, or if they and the model are on different
+    devices.
     """
     if len(X) == 0:
         raise ValueError("there are no examples to train on.")
     parameters = list(model.parameters() if parameters is None else parameters)
+    X, Y = on_one_device(model, (X, Y), parameters, device)
     losses = []
     with stoppable():
         bar = progress(steps, quiet=quiet)
@@ -122,6 +127,11 @@ def mean_and_error(values):
 # ---------------------------------------------------------------- What was learned
 
 
+def parameters_of(model):
+    """The list of the model's parameters(); of one that is a function, and does not tell them, an empty one."""
+    return list(model.parameters()) if hasattr(model, "parameters") else []
+
+
 @contextmanager
 def inference(model):
     """Within it there are no gradients, and a model that is in training mode is in eval mode; then as before."""
@@ -136,14 +146,17 @@ def inference(model):
             model.train()
 
 
-def evaluate(model, X, Y):
+def evaluate(model, X, Y, *, device=None):
     """The mean loss, in nats, of a model (from contexts to logits) on all examples X, (N, block_size), and Y, (N,).
 
     A model that has a training mode is evaluated outside it and put back. In a cell that was interrupted the loss is
-    nan: what was trained there is not done. Raises ValueError if there are no examples.
+    nan: what was trained there is not done. device: moves the model and the examples there before.
+
+    Raises ValueError if there are no examples, or if they and the model are on different devices.
     """
     if len(X) == 0:
         raise ValueError("there are no examples to evaluate: this split of the names is empty.")
+    X, Y = on_one_device(model, (X, Y), parameters_of(model), device)
     total = math.nan
     with inference(model), stoppable():
         pieces = zip(X.split(PIECE), Y.split(PIECE), strict=True)
@@ -152,19 +165,24 @@ def evaluate(model, X, Y):
     return math.nan if stopped() else total / len(X)
 
 
-def sample_names(model, itos, generator, count=20, block_size=3, longest=50):
+def sample_names(model, itos, generator, count=20, block_size=3, longest=50, *, device=None):
     """Names that the model invents: each character is drawn from its softmax, until it draws the end, ".".
 
     model and itos: as for `evaluate` and from `build_vocabulary`. A name is cut off at `longest` characters.
+    device: where the model is, or is moved to; if None, where its parameters() are. The generator is the CPU's.
     Returns a list of `count` strings; some may be empty.
     """
+    parameters = parameters_of(model)
+    if device is None and parameters:
+        device = parameters[0].device
+    (start,) = on_one_device(model, [torch.zeros(block_size, dtype=int)], parameters, device)
     names = []
     with inference(model):
         while len(names) < count:
             context, name = [0] * block_size, ""
             while len(name) < longest:
-                probabilities = F.softmax(model(torch.tensor([context])), 1)
-                symbol = torch.multinomial(probabilities, 1, generator=generator).item()
+                probabilities = F.softmax(model(torch.tensor([context], device=start.device)), 1)
+                symbol = torch.multinomial(probabilities.cpu(), 1, generator=generator).item()
                 if itos[symbol] == END:
                     break
                 context = [*context[1:], symbol]

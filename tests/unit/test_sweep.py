@@ -2,6 +2,8 @@
 
 import math
 
+import fine_map
+import joblib
 import pytest
 import torch
 import torch.nn.functional as F
@@ -106,11 +108,13 @@ def test_seeds_of_one_shape_share_a_stack_and_draw_each_minibatch_once():
     assert apart(runs[0].losses, runs[4].losses) < 1e-5
     assert apart(runs[0].losses, runs[1].losses) > 1e-3
     generators = [torch.Generator().manual_seed(seed) for seed in (1, 2, 1)]
-    batches = sweep.Batches(generators, 500)()
-    assert batches.shape == (3, sweep.BATCH_SIZE)
-    assert torch.equal(batches[0], batches[2])
-    fresh = torch.Generator().manual_seed(2)
-    assert torch.equal(batches[1], torch.randint(0, 500, (sweep.BATCH_SIZE,), generator=fresh))
+    batches = sweep.Batches(generators, 500)
+    assert batches.rows.tolist() == [0, 1, 0]
+    drawn = batches(3)
+    assert drawn.shape == (3, 2, sweep.BATCH_SIZE)
+    for row in drawn:  # the generators themselves have drawn nothing yet
+        singly = [torch.randint(0, 500, row[0].shape, generator=g) for g in generators[:2]]
+        assert torch.equal(row, torch.stack(singly))
 
 
 def test_networks_of_one_shape_share_a_stack():
@@ -121,9 +125,16 @@ def test_networks_of_one_shape_share_a_stack():
         helpers.MLP(g, SYMBOLS, width=8, depth=2),
     ]
     networks = [*narrow[:5], *others, *narrow[5:]]
-    stacks = sweep.stacks_of([sweep.Plant(network, g, 0.1, "sgd") for network in networks])
+    stacks = sweep.stacks_of([sweep.Plant(network) for network in networks], lambda _: 16)
     assert [len(places) for places in stacks] == [16, 2, 1, 1]
     assert sorted(place for places in stacks for place in places) == list(range(20))
+
+
+def test_only_the_steps_that_are_made_are_asked_for_their_learning_rate():
+    asked = []
+    (run,) = together([{"width": 10, "lr": lambda step: asked.append(step) or 0.1}], LONG + 1)
+    assert asked == list(range(LONG + 1))
+    assert run.losses.done == LONG + 1
 
 
 def test_the_learning_rate_can_be_a_function_of_the_step():
@@ -188,6 +199,209 @@ def test_an_interruption_keeps_what_was_learned(monkeypatch, capsys):
     fresh = helpers.MLP(g, SYMBOLS, **settings[0])
     assert not torch.equal(first.network.layers[0].weight, fresh.layers[0].weight)
     assert "You stopped this" in capsys.readouterr().out
+
+
+def test_where_memory_is_short_stacks_are_halved(monkeypatch, capsys):
+    """More than three networks do not fit; one stack runs out of memory when it has already learned something."""
+    settings = [{"width": 10, "depth": 2, "seed": seed} for seed in range(10)]
+    gradients, steps = sweep.gradients, []
+
+    def of_three(stack, *batch):
+        steps.append(len(stack.networks))
+        if len(stack.networks) > 3 and len(steps) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return gradients(stack, *batch)
+
+    expected = together(settings)
+    monkeypatch.setattr(sweep, "gradients", of_three)
+    for run, whole in zip(together(settings), expected, strict=True):
+        assert run.losses.done == SHORT
+        assert apart(run.losses, whole.losses) < 1e-5
+        assert torch.allclose(run.network.C, whole.network.C, atol=1e-5)
+    assert set(steps) == {10, 5, 2, 3}
+    assert "trained together in groups: 4; steps: 10" in capsys.readouterr().out
+
+
+def test_a_network_that_does_not_fit_alone_is_an_error(monkeypatch):
+    def never(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(sweep, "gradients", never)
+    with pytest.raises(torch.OutOfMemoryError):
+        together([{"width": 10}] * 3)
+
+
+# ---------------------------------------------------------------- devices and types
+
+NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+LOSSES_HELD = 20  # steps
+
+
+def test_float64_is_the_same_training_with_more_digits():
+    settings = [{"width": 10, "depth": 2}, {"width": 10, "depth": 2, "batchnorm": True}]
+    precise = sweep.train_many(settings, SHORT, *examples(), SYMBOLS, dtype=torch.float64)
+    for run, usual in zip(precise, together(settings), strict=True):
+        assert 0 < apart(run.losses, usual.losses) < 1e-5
+        assert {p.dtype for p in run.network.parameters()} == {torch.float64}
+
+
+def test_another_dtype_is_refused():
+    with pytest.raises(ValueError, match=r"dtype is torch\.int64; it can be torch\.float32"):
+        sweep.train_many([{}], 1, *examples(), SYMBOLS, dtype=torch.int64)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", 7.5])
+def test_a_device_that_is_not_there_is_an_error(device):
+    with pytest.raises(ValueError, match="cannot be used here"):
+        sweep.train_many([{}], 1, *examples(), SYMBOLS, device=device)
+
+
+def test_a_stack_on_another_device_looks_up_what_one_on_the_cpu_does(monkeypatch):
+    """By a product with one-hot rows. Here a CPU plays the other device."""
+    networks = [run.network for run in together(SEEDED)]
+    X, Y = (part.expand(len(networks), *part.shape) for part in examples())
+    stacks = [sweep.Stack(networks) for _ in range(2)]
+    here = sweep.gradients(stacks[0], X, Y)
+    monkeypatch.setattr(sweep, "is_cpu", lambda device: False)
+    there = sweep.gradients(stacks[1], X, Y)
+    assert torch.equal(here, there)
+    assert torch.allclose(stacks[0].C.grad, stacks[1].C.grad, atol=1e-6)
+
+
+@pytest.mark.parametrize("place", range(len(SETTINGS)))
+def test_twenty_steps_agree_with_those_of_a_network_alone(place):
+    (run,) = together([SETTINGS[place]], LOSSES_HELD)
+    assert apart(run.losses, alone(SETTINGS[place], LOSSES_HELD)[0]) < 1e-5
+
+
+@NEEDS_CUDA
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_gpu_gives_the_losses_of_the_cpu(optimizer):
+    """Float64 holds the arithmetic tightly over more steps than one table has rows; float32 over a few."""
+    rate = {"sgd": 0.1, "adam": 0.001}[optimizer]
+    settings = [setting | {"optimizer": optimizer, "lr": rate} for setting in SETTINGS]
+    settings.append({"optimizer": optimizer, "lr": lambda step: rate / (1 + step)})
+    for steps, dtype in ((sweep.CHUNK + 20, torch.float64), (LOSSES_HELD, torch.float32)):
+        here, there = (
+            sweep.train_many(settings, steps, *examples(), SYMBOLS, device=device, dtype=dtype)
+            for device in ("cpu", "cuda")
+        )
+        for one, other in zip(here, there, strict=True):
+            assert apart(one.losses, other.losses) < 1e-5
+            for p, q in zip(one.network.parameters(), other.network.parameters(), strict=True):
+                assert q.device.type == "cpu"
+                assert torch.allclose(p, q, atol=1e-4)
+
+
+@NEEDS_CUDA
+def test_a_gpu_gives_the_same_twice():
+    runs = [sweep.train_many(SEEDED, 200, *examples(), SYMBOLS, device="cuda")[0] for _ in range(2)]
+    assert runs[0].losses == runs[1].losses
+
+
+@NEEDS_CUDA
+def test_a_gpu_whose_memory_is_short_gets_smaller_stacks(monkeypatch, capsys):
+    settings = [{"width": 50, "depth": 4, "seed": seed % 5} for seed in range(600)]
+    expected = sweep.train_many(settings, 20, *examples(), SYMBOLS, device="cuda")
+    assert "groups: 1;" in capsys.readouterr().out
+    monkeypatch.setattr(sweep, "SHARE", 1e9)  # it believes that all fit
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(0).total_memory
+    room = 40 * 2**20  # bytes
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_allocated() + room) / total)
+    try:
+        runs = sweep.train_many(settings, 20, *examples(), SYMBOLS, device="cuda")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert "groups: 1;" not in capsys.readouterr().out
+    for run, whole in zip(runs, expected, strict=True):
+        assert apart(run.losses, whole.losses) < 1e-5
+
+
+@NEEDS_CUDA
+def test_an_interruption_keeps_what_a_gpu_has_learned(monkeypatch):
+    replayed = sweep.Captured.step
+
+    def interrupted(captured):
+        if captured.training.done == 150:
+            raise KeyboardInterrupt
+        replayed(captured)
+
+    monkeypatch.setattr(sweep.Captured, "step", interrupted)
+    (run,) = sweep.train_many(SEEDED[:1], 300, *examples(), SYMBOLS, device="cuda")
+    assert run.losses.done == 150
+    assert all(map(math.isfinite, run.losses[:150]))
+
+
+# ---------------------------------------------------------------- evaluating
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_CUDA)])
+def test_many_networks_are_evaluated_as_each_alone(device):
+    networks = [run.network for run in together(SETTINGS + SEEDED)]
+    X, Y = examples(2_500)
+    losses = sweep.evaluate_many(networks, X, Y, device=device)
+    for network, loss in zip(networks, losses, strict=True):
+        assert loss == pytest.approx(helpers.evaluate(network, X, Y), abs=1e-5)
+        assert network.training
+
+
+def test_without_examples_there_is_nothing_to_evaluate():
+    X, Y = examples()
+    with pytest.raises(ValueError, match="no examples to evaluate"):
+        sweep.evaluate_many([], X[:0], Y[:0])
+
+
+# ---------------------------------------------------------------- past one process
+
+
+@pytest.mark.slow
+def test_two_processes_learn_exactly_what_one_does():
+    """As the README shows it."""
+    settings = [SETTINGS[0] | {"seed": seed} for seed in range(20)] + SETTINGS[1:]
+    X, Y = examples()
+    parts = sweep.split(settings, SYMBOLS)
+    assert sorted(place for part in parts for place in part) == list(range(len(settings)))
+    train = joblib.delayed(sweep.train_many)
+    done = joblib.Parallel(n_jobs=2)(
+        train([settings[place] for place in part], SHORT, X, Y, SYMBOLS) for part in parts
+    )
+    runs = {
+        place: run
+        for part, some in zip(parts, done, strict=True)
+        for place, run in zip(part, some, strict=True)
+    }
+    for place, whole in enumerate(sweep.train_many(settings, SHORT, X, Y, SYMBOLS)):
+        assert runs[place].setting == settings[place]
+        assert runs[place].losses == whole.losses
+        parameters = zip(runs[place].network.parameters(), whole.network.parameters(), strict=True)
+        assert all(torch.equal(p, q) for p, q in parameters)
+
+
+# ---------------------------------------------------------------- the fine maps
+
+
+def test_a_fine_map_that_the_tool_has_computed_is_read(tmp_path, monkeypatch):
+    """Two by two fields of one layer or two, with a rate at which trainings blow up."""
+    monkeypatch.setattr(fine_map, "STEPS", 5)
+    path = tmp_path / "maps.json"
+    fine_map.main(
+        ["--device", "cpu", "--size", "2", "--layers", "2", "--seeds", "2", "--save", str(path)]
+    )
+    plain = sweep.fine_map("plain", path)
+    assert (plain.rows, len(plain.gains), plain.steps, plain.seeds) == ([1, 2], 2, 5, 2)
+    assert plain.mean.shape == plain.error.shape == (2, 2)
+    assert str(plain).startswith("8 networks, trained on one ")
+    data = helpers.load_splits()
+    settings = [
+        {"depth": 2, "gain": plain.gains[1], "seed": seed, "width": plain.width}
+        for seed in range(2)
+    ]
+    runs = sweep.train_many(settings, 5, *data.train, len(data.stoi))
+    dev = [helpers.evaluate(run.network, *(part[:2_000] for part in data.dev)) for run in runs]
+    assert plain.mean[1, 1].item() == pytest.approx(sum(dev) / 2, abs=1e-3)
+    with pytest.raises(ValueError, match="no map 'fine'; it has plain, rates, BatchNorm"):
+        sweep.fine_map("fine", path)
 
 
 class Leaky(helpers.Tanh):
