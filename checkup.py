@@ -68,6 +68,9 @@ CANCELLED = {torch.float64: 1e-6, torch.float32: 1e-3, torch.float16: 0.05, torc
 # usual. Adam's first steps are as large as its rate, so 0.05 for weights of std 0.02 at a rate of 0.001.
 USUAL_RATIO = 1e-3
 SMALL_UPDATE, LARGE_UPDATE, LARGEST_UPDATE = 1e-5, 0.25, 3
+ADADELTA = (
+    0.03  # its rate is a factor of steps that it scales by itself: 1 in its paper, and torch's own
+)
 WORSE = 1.1  # the loss after large steps against that before: if it is not worse, they are not too large
 REPLACED = 1  # an optimizer's step on the weight in the middle that is as large as the weight
 LARGE_DECAY = 0.05  # of a weight, by weight decay, in one step
@@ -84,6 +87,7 @@ OUT_OF_REACH, SLOPE_LEFT = 0.05, 0.25
 # Of the examples' slopes, before a loss is said to fall or to rise towards the targets.
 CONSISTENT = 0.8
 CONFIDENT = 30, 200  # logits at which a sigmoid, and a softmax, are exactly 0 or 1 in 32 bits
+SUMS_TO_ONE = 0.01  # of shares of classes
 # The mean of a regression's errors against their std; and LARGE_TARGET times the outputs' size.
 BIAS_OF_ERRORS, LARGE_TARGET = 2.6, 15
 # Of the best constant's loss: a network that has less works, whatever its units look like.
@@ -91,6 +95,7 @@ LEARNED = 0.5
 MIXED = 1e-3  # relative change of an example's output when its neighbours are others
 REPEATED = 1e-5  # relative difference of outputs when the same batch comes twice
 TWINS = 0.5  # correlation of two layers' weights: 0 if drawn apart, 1 of copies, still 0.9 after some training
+MOST_SEEN_AHEAD = 8  # examples of which the answer's place is looked at
 MOST_EXAMPLES, MOST_FEATURES = 32, 1024  # of a layer's outputs, of which a sample is kept
 # Numbers of a constant output, with which a loss is asked, and steps of fitting it.
 MOST_ASKED, ASKED_STEPS = 2**19, 12
@@ -121,7 +126,7 @@ LIKELIHOODS = {"cross_entropy", "nll_loss", "log_softmax"}
 BINARY = {"binary_cross_entropy_with_logits", "binary_cross_entropy"}
 DIFFERENCES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
 SUBTRACTIONS, SIGNED = {"sub", "__sub__"}, {"soft_margin_loss", "hinge_embedding_loss"}
-ARITHMETIC = {"sub", "__sub__", "__rsub__", "rsub", "add", "mul", "__mul__", "pow"}
+ARITHMETIC = {"sub", "__sub__", "__rsub__", "rsub", "add", "mul", "__mul__", "pow", "div"}
 COMPARED = LIKELIHOODS | BINARY | DIFFERENCES | SIGNED | ARITHMETIC | {"kl_div", "ctc_loss"}
 
 # ---------------------------------------------------------------- Findings
@@ -942,11 +947,10 @@ class Recorder:
             call = Call(label, path, kind, module, *shape, sample, numbers, by_example)
             call.source, call.node = self.before, out.grad_fn if kind in GATES else None
             if rectifier and out.ndim > 1:
-                units = out.detach()
-                units = units.movedim(1, -1) if self.channels and out.ndim > 2 else units
-                units = units.reshape(-1, units.shape[-1])
-                if len(units) >= FEWEST_ROWS:
-                    call.dead = (units.amax(0) <= 0).float().mean()
+                dim = 1 if self.channels else out.ndim - 1
+                if out.numel() >= FEWEST_ROWS * out.shape[dim]:
+                    others = [k for k in range(out.ndim) if k != dim]
+                    call.dead = (out.detach().amax(others) <= 0).float().mean()
         except Exception as error:  # a nested tensor, or a kind that is still to come
             self.trouble.append(f"the output of {label} could not be measured ({error})")
             return
@@ -1089,12 +1093,20 @@ class Guarded(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
+def as_tuple(index):
+    """The parts of an index such as that of x[:, None]."""
+    return index if isinstance(index, tuple) else (index,)
+
+
 class LossFunctions(TorchFunctionMode):
-    """Notes with what a loss compares what: (name, first tensor, second tensor, result)."""
+    """Notes with what a loss compares what: (name, first tensor, second tensor, result).
+
+    turned: {id: tensor} of those that got a dimension of their own, by x[:, None] or unsqueeze.
+    """
 
     def __init__(self):
         super().__init__()
-        self.seen = []
+        self.seen, self.turned = [], {}
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         name, kwargs = getattr(function, "__name__", ""), kwargs or {}
@@ -1108,6 +1120,9 @@ class LossFunctions(TorchFunctionMode):
         return out
 
     def note(self, name, args, kwargs, out):
+        index = args[1] if name == "__getitem__" else ()
+        if name == "unsqueeze" or any(one is None for one in as_tuple(index)):
+            self.turned[id(out)] = out
         if name in COMPARED:
             pair = [
                 *args[:2],
@@ -1127,8 +1142,8 @@ class Seen:
     """All that one watched pass has shown, for the rules.
 
     parameters: by name, those that ask for gradients. gradients: by name, a tensor, or None where none came. sizes:
-    {name: (norm of the weight, norm of its gradient or None)}. terms: what the loss compared, as LossFunctions notes
-    it. ask: from another main tensor to the loss, or None. leaves: the tensors at the start of the loss's graph.
+    {name: (norm of the weight, norm of its gradient or None)}. terms, turned: what the loss compared, as LossFunctions
+    notes it. ask: from another main tensor to the loss, or None. leaves: the tensors at the start of the loss's graph.
     """
 
     model: nn.Module
@@ -1146,6 +1161,7 @@ class Seen:
     loss_of: object = None
     loss_fn: object = None
     terms: list = field(default_factory=list)
+    turned: dict = field(default_factory=dict)
     gradients: dict = field(default_factory=dict)
     sizes: dict = field(default_factory=dict)
     leaves: list = field(default_factory=list)
@@ -1393,31 +1409,51 @@ def not_finite(seen):
 
 
 def shapes(seen):
-    """Outputs and targets that are compared as all pairs."""
+    """Outputs and targets that are compared as all pairs, as they are given or by what the loss makes of them."""
     main, targets = seen.main, seen.targets
-    if main is None or not isinstance(targets, torch.Tensor):
+    if main is None:
         return
-    out, wanted = tuple(main.shape), tuple(targets.shape)
+    outs = {tuple(one.shape) for one in tensors_in(seen.output)}
+    wanted = tuple(targets.shape) if isinstance(targets, torch.Tensor) else None
     for name, one, other, _ in seen.terms:
-        if other is None:
+        if other is None or name not in DIFFERENCES | ARITHMETIC:
             continue
-        pair = {tuple(one.shape), tuple(other.shape)}
-        if name not in DIFFERENCES | ARITHMETIC or pair != {out, wanted} or out == wanted:
+        if one.requires_grad < other.requires_grad:
+            one, other = other, one
+        out, given = tuple(one.shape), tuple(other.shape)
+        as_given = {out, given} == {tuple(main.shape), wanted} and out != given
+        if not as_given and not (out in outs and is_mistaken_for_pairs(seen, one, other)):
             continue
         try:
-            both = torch.broadcast_shapes(out, wanted)
+            both = torch.broadcast_shapes(out, given)
         except RuntimeError:
             continue
-        grown = both.numel() > max(main.numel(), targets.numel())
-        if not grown and name not in DIFFERENCES:
+        grown = both.numel() > max(one.numel(), other.numel())
+        if not grown and (name not in DIFFERENCES or not as_given):
             continue
-        evidence = f"The output is {out}, the targets are {wanted}: {name} compares {both.numel():,} pairs."
+        told = "the targets are" if given == wanted else "what they meet is"
+        evidence = (
+            f"The output is {out}, {told} {given}: {name} makes {both.numel():,} pairs of them."
+        )
         evidence += " The rest of this report is doubtful until they are alike."
         remedy = "loss_fn(output, targets.view_as(output))"
-        if math.prod(out) != math.prod(wanted):
+        if given != wanted:
+            remedy = "output.squeeze(1)  # in the loss, so that all that it compares has one shape"
+        elif math.prod(out) != math.prod(given):
             remedy = "give outputs and targets one shape"
         yield finding("shape-mismatch", "loss_fn", evidence, remedy=remedy)
         return
+
+
+def is_mistaken_for_pairs(seen, one, other):
+    """Whether what the network made meets data of the same sizes, a dimension of 1 aside, that nobody has turned.
+
+    One asks for gradients and the other does not; x[:, None] or unsqueeze in the loss tell that pairs are meant.
+    """
+    alike = [[size for size in tensor.shape if size > 1] for tensor in (one, other)]
+    if one.requires_grad == other.requires_grad or one.ndim == other.ndim or alike[0] != alike[1]:
+        return False
+    return id(other) not in seen.turned and id(one) not in seen.turned
 
 
 def is_distribution(scores, dim):
@@ -1444,6 +1480,8 @@ BOUNDED = {
 def expectations(seen):
     """Probabilities where the loss expects logarithms, targets that it cannot take or that cannot be reached."""
     for name, given, wanted, _ in seen.terms:
+        if name in ARITHMETIC and wanted.requires_grad > given.requires_grad:
+            given, wanted = wanted, given
         if not given.is_floating_point() or given.numel() == 0:
             continue
         scores, made = given.detach(), made_by(given)
@@ -1466,9 +1504,19 @@ def expectations(seen):
             evidence += "are as long."
             remedy = f"F.{name}(scores.transpose(1, 2), targets)"
             yield finding("shape-mismatch", "loss_fn", evidence, remedy=remedy)
-        elif name == "cross_entropy" and is_scaled_one_hot(wanted, scores):
-            remedy = "targets = targets / targets.sum(1, True)"
-            yield invalid_targets(wanted, "shares that sum to 1", remedy=remedy)
+        elif name in ("cross_entropy", "nll_loss") and (was := read_across(given)):
+            evidence = f"Scores of shape {was} are read as rows of {scores.shape[1]} by a view, though their classes "
+            evidence += "are dimension 1: each row holds numbers of several places."
+            remedy = f"scores.movedim(1, -1).reshape(-1, {scores.shape[1]})"
+            what = "classes and places that are mixed up"
+            yield finding("shape-mismatch", "loss_fn", evidence, what=what, remedy=remedy)
+        elif is_to_be_shares(seen, name, scores, made, wanted) and (
+            told := sums_told(seen, wanted, -1 if name == "kl_div" else 1)
+        ):
+            remedy = (
+                "targets = targets / targets.sum(1, True)  # several labels: nn.BCEWithLogitsLoss()"
+            )
+            yield invalid_targets(wanted, "shares that sum to 1", told, remedy)
         elif name in ("nll_loss", "ctc_loss") and scores.ndim > 1:
             yield from log_probabilities(scores, 1 if name == "nll_loss" else -1)
         elif name == "kl_div" and wanted.min() < 0 and is_distribution(wanted.exp(), -1):
@@ -1497,13 +1545,58 @@ def is_compared(seen, name, wanted):
     return (name in DIFFERENCES and not wanted.requires_grad) or (name in SUBTRACTIONS and same)
 
 
-def is_scaled_one_hot(wanted, scores):
-    """Whether targets in the shape of the scores have in each row one number that is not 0, always the same, not 1."""
-    if wanted is None or wanted.shape != scores.shape or scores.ndim < 2:
+def is_to_be_shares(seen, name, scores, made, wanted):
+    """Whether a function takes, beside scores of classes, a share for each of them.
+
+    A product with logarithms of probabilities does if it is with the targets: with others it may weight them.
+    """
+    if not isinstance(wanted, torch.Tensor) or wanted.shape != scores.shape or scores.ndim < 2:
         return False
-    present = wanted[wanted != 0]
-    one_each = ((wanted != 0).sum(1) == 1).all() and present.numel()
-    return bool(one_each and (present == present[0]).all() and present[0] not in (1, -1))
+    if not wanted.is_floating_point() or wanted.requires_grad:
+        return False
+    by_hand = name in ("mul", "__mul__") and made == "LogSoftmax" and is_like(seen.targets, wanted)
+    return name in ("cross_entropy", "kl_div") or (by_hand and wanted.equal(seen.targets))
+
+
+def sums_told(seen, shares, dim):
+    """What is wrong with shares that should sum to 1 over a dimension, as the beginning of a sentence; "" if nothing.
+
+    Places of pictures and texts may be left out by a row of zeros; examples are not.
+    """
+    if shares.shape[dim] < 2 or shares.min() < 0:
+        return ""
+    sums = shares.detach().float().sum(dim)
+    off = (sums - 1).abs() > SUMS_TO_ONE
+    places = isinstance(seen.targets, torch.Tensor) and seen.targets.ndim > 2
+    off = off & (sums != 0) if places or shares.ndim > 2 else off
+    if not off.any():
+        return ""
+    share, zeros = _numbers(off.float().mean().item()), _numbers((sums == 0).float().mean().item())
+    told = f"The sums over the classes go from {sums.min():.3g} to {sums.max():.3g}, {share} of them are not 1"
+    return f"{told}, {zeros} are 0; " if (sums == 0).any() else f"{told}; "
+
+
+def read_across(scores):
+    """The shape (batch, classes, places) of scores that a view has read as rows of classes; () if none has."""
+    if scores.ndim != 2:
+        return ()
+    node, classes = maker_of(scores.grad_fn, ("LogSoftmax",)), scores.shape[1]
+    views, back = [], scores.grad_fn
+    while back is not None and back is not node:
+        views.append(back)
+        back = back.next_functions[0][0]
+    if any(type(view).__name__.startswith(("Transpose", "Permute")) for view in views):
+        return ()
+    channels_first = type(node).__name__.startswith("Convolution")
+    for view in views:
+        was = tuple(getattr(view, "_saved_self_sym_sizes", ()))
+        if (
+            len(was) > 2
+            and classes in was[1:-1]
+            and (channels_first or was[-1] not in (classes, 1))
+        ):
+            return was
+    return ()
 
 
 def has_swapped_classes(scores, given, wanted):
@@ -1571,6 +1664,11 @@ def bounded_outputs(seen):
         made = "Softmax"
     if made not in BOUNDED:
         return
+    if made == "Softmax" and dim is not None and (told := sums_exceeded(seen, right, dim)):
+        remedy = "nn.BCEWithLogitsLoss() without the softmax  # or a sigmoid in its place"
+        what = "a softmax for several labels"
+        yield finding("output-range", "the output", told, "error", what, remedy)
+        return
     low, high = BOUNDED[made]
     share, sizes = (right + 1) / 2, (1, 3, 10, CONFIDENT[0])
     inside = [low + (min(high, size) - low) * share for size in sizes]
@@ -1602,6 +1700,30 @@ def bounded_outputs(seen):
     if low < 0:
         id, what = "output-range", "bounded outputs where logits are expected"
     yield finding(id, "the output", evidence, what=what, remedy=remedy)
+
+
+def sums_exceeded(seen, right, dim):
+    """What tells that targets ask for more, or for less, than 1 over classes of which a softmax makes 1; "" if not.
+
+    The loss is asked what they cost with the best shares that sum to 1, and without that limit.
+    """
+    if family_of(seen) == "softmax":
+        return ""
+    share = (right + 1) / 2
+    sums, flat = share.sum(dim, keepdim=True), torch.full_like(share, 1 / share.shape[dim])
+    shared = torch.where(sums > 0, share / sums.clamp_min(1e-6), flat)
+    tried = flat, shared, share, torch.zeros_like(share), torch.ones_like(share)
+    costs = seen.costs(*(one.clamp(0.001, 0.999) for one in tried))
+    if (
+        (sums - 1).abs().max() < 0.1 or not costs or min(costs) != costs[2]
+    ):  # no reward, which has no best
+        return ""
+    if costs[1] < costs[2] + OUT_OF_REACH * (costs[0] - costs[2]):
+        return ""
+    counts = (right > 0).sum(dim)
+    told = f"A softmax shares 1 among {share.shape[dim]} classes, and of the targets there are {counts.min()} to "
+    told += f"{counts.max()} at once: at best they cost {costs[1]:.3g}, with a sigmoid for each class {costs[2]:.3g}."
+    return told
 
 
 def two_values(seen):
@@ -2338,7 +2460,13 @@ def sees_ahead(seen, axis):
             last = t.narrow(axis, time - 1, 1).roll(1, 0)
             return torch.cat([t.narrow(axis, 0, time - 1), last], axis)
 
-        outs = in_eval(seen, [lambda t: t, changed])
+        few = [
+            lambda t: t[:MOST_SEEN_AHEAD],
+            lambda t, changed=changed: changed(t)[:MOST_SEEN_AHEAD],
+        ]
+        if (outs := in_eval(seen, few)) is None:  # a model that is bound to the size of its batch
+            turns = iter(range(texts))
+            outs = in_eval(seen, [lambda t: t, changed])
         if outs is None:
             return False
         one, other = (out.select(dims[0], time - 2) for out in outs)
@@ -2634,13 +2762,22 @@ def missing(seen):
     count = sum(seen.parameters[name].numel() for name in names)
     modules = dict(seen.model.named_modules())
     idle = [name for name in names if id(modules.get(name.rpartition(".")[0])) not in called]
-    evidence = f"{count:,} of the numbers to learn get no gradient, as the loss does not depend on them: their "
-    evidence += "modules are called, so something behind them is detached."
+    reach = {id(leaf) for leaf in seen.leaves}
+    unused = [name for name in names if id(seen.parameters[name]) in reach]
+    evidence = (
+        f"{count:,} of the numbers to learn get no gradient, as the loss does not depend on them: "
+    )
+    remedy = None
     if len(idle) == len(names):
-        evidence = (
-            evidence.rpartition("their")[0] + f"forward does not call those of {_listed(idle)}."
+        evidence += f"forward does not call those of {_listed(idle)}."
+    elif len(unused) == len(names):
+        evidence += "an output of the model does, and the loss does not use it."
+        remedy = (
+            "loss = loss_a + loss_b  # each output needs its part; or freeze: requires_grad_(False)"
         )
-    yield finding("missing-gradient", _listed(names), evidence)
+    else:
+        evidence += "their modules are called, and no output depends on what comes of them: it is detached, or dropped."
+    yield finding("missing-gradient", _listed(names), evidence, remedy=remedy)
 
 
 def has_gradient(seen, bias):
@@ -2857,17 +2994,29 @@ def steps(seen):
     if is_large(updates, live) or adaptive_scale(seen) > REPLACED:
         yield from too_large(seen, trial, updates, live)
         return
+    slow = [group["lr"] for group in groups if "rho" in group and group["lr"] < ADADELTA]
+    if slow and all("rho" in group for group in groups) and not is_warming(groups):
+        evidence = f"{told_step(seen, live)}. Adadelta scales its steps by itself: its rate is a factor of them, 1 in "
+        evidence += f"its paper and in torch; here it is {slow[0]:g}."
+        remedy = "torch.optim.Adadelta(model.parameters(), lr=1.0)"
+        yield finding("update-too-small", where_of(seen), evidence, remedy=remedy)
+        return
     without = live
     if decay and _median(live) < SMALL_UPDATE + decay:  # it may be the decay alone that moves them
         moved = against_weights(seen, Trial(seen, decays=False).step(seen.gradients))
         without = [ratio for name, ratio in moved.items() if seen.sizes[name][1]]
     if without and _median(without) < SMALL_UPDATE:
-        warming = any(group["lr"] < group.get("initial_lr", 0) for group in groups)
+        warming = is_warming(groups)
         severity = "warning" if seen.optimizers and not warming else "remark"
         evidence = f"{told_step(seen, without)}; {USUAL_RATIO:g} is usual."
         evidence += " The weight decay is left out." if without is not live else ""
         evidence += " The rate is below its schedule's first one: a warm-up." if warming else ""
         yield finding("update-too-small", where_of(seen), evidence, severity=severity)
+
+
+def is_warming(groups):
+    """Whether a rate is below that with which its schedule begins."""
+    return any(group["lr"] < group.get("initial_lr", 0) for group in groups)
 
 
 def climb_of(seen, moved):
@@ -3306,10 +3455,10 @@ def loss_and_gradients(seen):
         with watch:
             loss = seen.loss_of(seen.output, targets)
     except Exception as error:
-        seen.terms = watch.seen
+        seen.terms, seen.turned = watch.seen, watch.turned
         report.findings.append(loss_raised(seen, error))
         return
-    seen.terms = watch.seen
+    seen.terms, seen.turned = watch.seen, watch.turned
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
         said = f"of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else repr(loss)
         evidence = f"It returned {said}, and gradients need one number."

@@ -28,9 +28,10 @@ class Case:
     the fault is there. gradients: whether the process has them switched on.
 
     harm: how verify.py sees that a fault is one. Training "raises"; its loss becomes "not finite", or falls "below 0"
-    where it cannot; it "starts worse", or ends "worse", than that of the mended network, which `mended` builds; what
-    should learn is "unmoved"; a parameter has "no effect"; one example's output "mixes" with others; training and eval
-    "modes differ", or two "passes differ" in eval mode. Or the result is "wrong" in the way that `source` tells.
+    where it cannot; it "starts worse", or ends "worse", than that of the mended network, which `mended` builds, or
+    "relatively worse" where the two have other scales; what should learn is "unmoved"; a parameter has "no effect"; one
+    example's output "mixes" with others; training and eval "modes differ", or two "passes differ" in eval mode. Or the
+    result is "wrong" in the way that `source` tells.
     """
 
     name: str

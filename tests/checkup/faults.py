@@ -2343,7 +2343,7 @@ def _():
     "a loss divided by the data's size",
     "divided by len(dataset), not by the batch: 60,000 times too small for SGD",
     "update-too-small",
-    "worse",
+    "relatively worse",
 )
 def _(mended):
     def loss(output, y):
@@ -2397,7 +2397,7 @@ class LoudEmbedding(nn.Module):
     "worse",
 )
 def _(mended):
-    return setting(LoudEmbedding(1 if mended else 50), *tokens(), next_token, sgd=1.0)
+    return setting(LoudEmbedding(1 if mended else 50), *tokens(), next_token, adam=3e-3)
 
 
 @case(
@@ -2451,9 +2451,9 @@ def _():
 
 @case(
     "RMSprop with lr and alpha exchanged",
-    "RMSprop(parameters, 0.99, 1e-3): a step of nearly 1 for each number",
+    "RMSprop(parameters, 0.99, 1e-3): a step of nearly 1 for each number, which throws the first weights away",
     "update-too-large",
-    "worse",
+    "starts worse",
 )
 def _(mended):
     built = setting(mlp(16, 32, 4), *points(), CROSS_ENTROPY)
@@ -2739,7 +2739,7 @@ def _(mended):
     for fan_in in (3, 16, 16):
         norm = nn.BatchNorm2d(16, 1e-5 if mended else 16)
         layers += [nn.Conv2d(fan_in, 16, 3, 1, 1, bias=False), norm, nn.ReLU()]
-    return setting(classifier(*layers, size=16), *pictures(), CROSS_ENTROPY, sgd=0.02)
+    return setting(classifier(*layers, size=16), *pictures(), CROSS_ENTROPY, sgd=0.05)
 
 
 @case(
@@ -2812,3 +2812,249 @@ def _():
 
     x, _ = waves(length=32, size=1)
     return setting(Last(), x[:32], (x[:32].sum((1, 2)) > 0).long(), CROSS_ENTROPY, adam=1e-3)
+
+
+# ---------------------------------------------------------------- Shapes within a loss, shares, and Adadelta
+
+
+@case(
+    "targets cut to (N,) within the loss",
+    "threads on a regression that predicts the mean: y[:, 0] meets outputs of (N, 1) as all pairs",
+    "shape-mismatch",
+    "worse",
+)
+def _(mended):
+    def loss(o, y):
+        return (o - (y if mended else y[:, 0])).square().mean()
+
+    return setting(mlp(8, 32, 1), *curve(), loss, adam=1e-2)
+
+
+@case(
+    "targets flattened within an L1 loss",
+    "the same by .view(-1), in a function of torch",
+    "shape-mismatch",
+    "worse",
+)
+def _(mended):
+    def loss(o, y):
+        return F.l1_loss(o, y if mended else y.view(-1))
+
+    return setting(mlp(8, 32, 1), *curve(), loss, adam=1e-2)
+
+
+@case(
+    "weights of examples that meet (N, 1)",
+    "threads on sample weights: (N,) times (N, 1) gives each error the mean weight, so that they count for nothing",
+    "shape-mismatch",
+    "wrong",
+)
+def _():
+    weights = torch.rand(64)
+
+    def loss(o, y):
+        return (weights * (o - y) ** 2).mean()
+
+    return setting(mlp(8, 32, 1), *curve(), loss, adam=1e-2)
+
+
+@case(
+    "values (N, 1) and returns (N,)",
+    "actor and critic: all values go to the mean return",
+    "shape-mismatch",
+    "worse",
+)
+def _(mended):
+    class Actor(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.act, self.value = mlp(8, 32, 32), nn.Linear(32, 3), nn.Linear(32, 1)
+
+        def forward(self, x):
+            x = self.body(x).relu()
+            return self.act(x), self.value(x)
+
+    def loss(o, y):
+        values = o[1].squeeze(1) if mended else o[1]
+        return 0.1 * F.cross_entropy(o[0], y[0]) + (y[1] - values).pow(2).mean()
+
+    x, y = curve()
+    return setting(Actor(), x, (y[:, 0].abs().long().clamp(0, 2), y[:, 0]), loss, adam=1e-2)
+
+
+@case(
+    "masks cut to (N, H, W) within the loss",
+    "U-Net threads: each mask meets every picture",
+    "shape-mismatch",
+    "worse",
+)
+def _(mended):
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1))
+    x, _ = pictures(side=8)
+    y = (x.sum(1, keepdim=True) > 0).float()
+
+    def loss(o, y):
+        return (o - (y if mended else y[:, 0])).square().mean()
+
+    return setting(model, x, y, loss, adam=1e-2)
+
+
+def labels_of(x, count=5):
+    """Several labels for each example, 0 to `count` of them."""
+    return (x @ torch.randn(x.shape[1], count) > 0).float()
+
+
+@case(
+    "softmax for several labels, BCELoss",
+    "threads on multi-label pictures: two labels at once cost ln 2 each at best",
+    {"output-range", "probabilities-for-logits"},
+    "worse",
+)
+def _(mended):
+    x, _ = points()
+    model = nn.Sequential(*mlp(16, 32, 5), nn.Sigmoid() if mended else nn.Softmax(1))
+    return setting(model, x, labels_of(x), nn.BCELoss(), adam=1e-2)
+
+
+@case(
+    "softmax for several labels, squared error",
+    "the same, with MSELoss",
+    {"output-range", "probabilities-for-logits"},
+    "worse",
+)
+def _(mended):
+    x, _ = points()
+    model = nn.Sequential(*mlp(16, 32, 5), nn.Sigmoid() if mended else nn.Softmax(1))
+    return setting(model, x, labels_of(x), MSE, adam=1e-2)
+
+
+@case(
+    "softmax over masks that overlap",
+    "segmentation of organs: a pixel belongs to several masks, or to none",
+    {"output-range", "probabilities-for-logits"},
+    "worse",
+)
+def _(mended):
+    x, _ = pictures(side=8)
+    y = (torch.einsum("nchw,kc->nkhw", x, torch.randn(4, 3)) > 0).float()
+    end = nn.Sigmoid() if mended else nn.Softmax(1)
+    model = nn.Sequential(nn.Conv2d(3, 16, 1), nn.ReLU(), nn.Conv2d(16, 4, 1), end)
+    return setting(model, x, y, nn.BCELoss(), adam=2e-2)
+
+
+@case(
+    "scores (N, C, T) read by view(-1, C)",
+    "threads on a tagger of convolutions that learns nothing: a row holds numbers of several times",
+    "shape-mismatch",
+    "worse",
+)
+def _(mended):
+    x, y = tokens()
+    body = nn.Conv1d(32, 32, 1), nn.ReLU(), nn.Conv1d(32, 32, 1)
+    turn = Apply(lambda x: x.transpose(1, 2))
+
+    def loss(o, y):
+        rows = o.transpose(1, 2).reshape(-1, 32) if mended else o.view(-1, 32)
+        return F.cross_entropy(rows, y.reshape(-1))
+
+    return setting(nn.Sequential(nn.Embedding(32, 32), turn, *body), x, y, loss, adam=1e-2)
+
+
+@case(
+    "scores (N, C, H, W) read by view(-1, C)",
+    "threads on segmentation: the flattened scores do not fit the flattened masks",
+    "shape-mismatch",
+    "worse",
+)
+def _(mended):
+    x, _ = pictures(side=8)
+    y = torch.einsum("nchw,kc->nkhw", x, torch.randn(5, 3)).argmax(1)
+    model = nn.Sequential(nn.Conv2d(3, 16, 1), nn.ReLU(), nn.Conv2d(16, 5, 1))
+
+    def loss(o, y):
+        rows = o.permute(0, 2, 3, 1).reshape(-1, 5) if mended else o.reshape(-1, 5)
+        return F.nll_loss(F.log_softmax(rows, 1), y.flatten())
+
+    return setting(model, x, y, loss, adam=2e-2)
+
+
+@case(
+    "Adadelta with lr 0.001",
+    "code taken over from another library, whose default it is: there is hardly a step",
+    "update-too-small",
+    "worse",
+)
+def _(mended):
+    built = setting(mlp(16, 64, 64, 4), *points(), CROSS_ENTROPY)
+    parameters = built["model"].parameters()
+    return built | {"optimizer": torch.optim.Adadelta(parameters, 1.0 if mended else 1e-3)}
+
+
+@case(
+    "several labels in cross-entropy",
+    "multi-label threads: of rows with three ones, each can get a third at best",
+    "targets-invalid",
+    "worse",
+)
+def _(mended):
+    x, _ = points()
+    loss = nn.BCEWithLogitsLoss() if mended else CROSS_ENTROPY
+    return setting(mlp(16, 32, 5), x, labels_of(x), loss, adam=1e-2)
+
+
+@case(
+    "one-hot rows of zeros",
+    "a class that the encoder does not know: a quarter of the examples teach nothing, and lower the loss",
+    "targets-invalid",
+    "wrong",
+)
+def _():
+    x, y = points()
+    return setting(
+        mlp(16, 32, 4), x, F.one_hot(y, 4).float() * (y[:, None] < 3), CROSS_ENTROPY, adam=3e-3
+    )
+
+
+@case(
+    "smoothed labels that sum to more than 1",
+    "label smoothing by hand that forgets to divide by the classes",
+    "targets-invalid",
+    "worse",
+)
+def _(mended):
+    x, y = points()
+    y = 0.9 * F.one_hot(y, 4) + (0.1 / 4 if mended else 0.1)
+    return setting(mlp(16, 32, 4), x, y, CROSS_ENTROPY, adam=1e-2)
+
+
+@case(
+    "a teacher's softmax over the batch",
+    "distillation with softmax(dim=0): an example's shares sum to anything",
+    "targets-invalid",
+    "wrong",
+)
+def _():
+    x, _ = points()
+    y = torch.softmax(3 * torch.randn(64, 4), 0)
+
+    def loss(o, y):
+        return F.kl_div(F.log_softmax(o, 1), y, reduction="batchmean")
+
+    return setting(mlp(16, 32, 4), x, y, loss, adam=3e-3)
+
+
+@case(
+    "soft labels by hand that sum to anything",
+    "a cross-entropy by hand, with votes of annotators that nobody has divided by their number",
+    "targets-invalid",
+    "worse",
+)
+def _(mended):
+    x, y = points()
+    y = F.one_hot(y, 4) * torch.randint(1, 6, (64, 1)) + torch.rand(64, 4).round()
+    y = y / y.sum(1, keepdim=True) if mended else y
+
+    def loss(o, y):
+        return -(y * F.log_softmax(o, 1)).sum(1).mean()
+
+    return setting(mlp(16, 32, 4), x, y, loss, adam=1e-2)

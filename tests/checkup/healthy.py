@@ -2985,3 +2985,176 @@ def _():
     return setting(
         model, x[..., :-1].contiguous(), x[..., 1:].contiguous(), nn.MSELoss(), adam=3e-3
     )
+
+
+# ---------------------------------------------------------------- Shapes within a loss, shares, and Adadelta
+
+
+@case("targets cut to (N,) for outputs that are", "as the outputs are cut, too")
+def _():
+    def loss(o, y):
+        return (o[:, 0] - y[:, 0]).square().mean()
+
+    return setting(mlp(8, 32, 1), *curve(), loss, adam=3e-3)
+
+
+@case("weights of examples, turned", "sample weights for outputs of (N, 1)")
+def _():
+    weights = torch.rand(64)
+
+    def loss(o, y):
+        return (weights[:, None] * (o - y) ** 2).sum() / weights.sum()
+
+    return setting(mlp(8, 32, 1), *curve(), loss, adam=3e-3)
+
+
+@case("an energy distance, all pairs on purpose", "Szekely and Rizzo 2013: a generator of numbers")
+def _():
+    def loss(o, y):
+        return (o - y[None]).abs().mean() - (o - o.T).abs().mean() / 2
+
+    z = torch.randn(64, 4)
+    return setting(mlp(4, 32, 1), z, torch.randn(64) * 2 + 1, loss, adam=3e-3)
+
+
+@case("pairs by [:, None]", "scores of (N,) against all targets, as kernel losses have it")
+def _():
+    model = nn.Sequential(*mlp(4, 32, 1), nn.Flatten(0))
+
+    def loss(o, y):
+        return (o - y[:, None]).abs().mean() - (o - o[:, None]).abs().mean() / 2
+
+    return setting(model, torch.randn(64, 4), torch.randn(64) * 2 + 1, loss, adam=3e-3)
+
+
+@case("actor and critic, returns (N,)", "values squeezed to what the returns are")
+def _():
+    class Actor(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.act, self.value = mlp(8, 32, 32), nn.Linear(32, 3), nn.Linear(32, 1)
+
+        def forward(self, x):
+            x = self.body(x).relu()
+            return self.act(x), self.value(x)
+
+    def loss(o, y):
+        advantage = y[1] - o[1].squeeze(1)
+        return F.cross_entropy(o[0], y[0]) + advantage.pow(2).mean()
+
+    x, y = curve()
+    return setting(Actor(), x, (y[:, 0].abs().long().clamp(0, 2), y[:, 0]), loss, adam=3e-3)
+
+
+@case("several labels, sigmoid and BCELoss", "as many labels at once as there are")
+def _():
+    x, _ = points()
+    model = nn.Sequential(*mlp(16, 32, 5), nn.Sigmoid())
+    return setting(model, x, (x @ torch.randn(16, 5) > 0).float(), nn.BCELoss(), adam=3e-3)
+
+
+@case("softmax and BCELoss, one label", "unusual, and it works: each row has one 1")
+def _():
+    x, y = points()
+    model = nn.Sequential(*mlp(16, 32, 4), nn.Softmax(1))
+    return setting(model, x, F.one_hot(y, 4).float(), nn.BCELoss(), adam=3e-3)
+
+
+@case("softmax and squared error, shares", "Brier score of soft labels")
+def _():
+    x, _ = points()
+    y = torch.softmax(2 * x @ torch.randn(16, 4) / 4, 1)
+    return setting(nn.Sequential(*mlp(16, 32, 4), nn.Softmax(1)), x, y, nn.MSELoss(), adam=3e-3)
+
+
+@case("scores (N, C, T), turned and read as rows", "a tagger of convolutions")
+def _():
+    x, y = tokens()
+    body = nn.Conv1d(32, 32, 1), nn.ReLU(), nn.Conv1d(32, 32, 1)
+    turn = Apply(lambda x: x.transpose(1, 2))
+
+    def loss(o, y):
+        return F.cross_entropy(o.transpose(1, 2).reshape(-1, 32), y.reshape(-1))
+
+    return setting(nn.Sequential(nn.Embedding(32, 32), turn, *body), x, y, loss, adam=3e-3)
+
+
+@case("a detector's scores for anchors", "RetinaNet's head: (N, A C, H, W) to rows of C")
+def _():
+    x, _ = pictures(side=8)
+    model = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 12, 1))
+    y = torch.einsum("nchw,kc->nkhw", x, torch.randn(4, 3)).argmax(1)
+    y = torch.stack([y, y, y], 1)
+
+    def loss(o, y):
+        o = o.view(len(o), 3, 4, 8, 8).permute(0, 1, 3, 4, 2).reshape(-1, 4)
+        return F.cross_entropy(o, y.flatten())
+
+    return setting(model, x, y, loss, adam=1e-2)
+
+
+def adadelta():
+    for rate in (1.0, 0.1):
+
+        @case(f"Adadelta, rate {rate:g}", "Zeiler 2012")
+        def _(rate=rate):
+            built = setting(mlp(16, 64, 64, 4), *points(), CROSS_ENTROPY)
+            optimizer = torch.optim.Adadelta(built["model"].parameters(), rate)
+            return built | {"optimizer": optimizer}
+
+
+adadelta()
+
+
+@case("smoothed labels by hand", "Szegedy et al. 2016")
+def _():
+    x, y = points()
+    y = 0.9 * F.one_hot(y, 4) + 0.1 / 4
+    return setting(mlp(16, 32, 4), x, y, CROSS_ENTROPY, adam=3e-3)
+
+
+@case("shares of classes with places left out", "segmentation with a void region: rows of zeros")
+def _():
+    x, _ = pictures(side=8)
+    y = torch.einsum("nchw,kc->nkhw", x, torch.randn(4, 3)).argmax(1)
+    y = F.one_hot(y, 4).movedim(-1, 1).float()
+    y[:, :, :2] = 0
+    model = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 4, 1))
+    return setting(model, x, y, CROSS_ENTROPY, adam=3e-3)
+
+
+@case("distillation by hand, a teacher's shares", "Hinton et al. 2015, at temperature 2")
+def _():
+    x, _ = points()
+    y = torch.softmax(3 * torch.randn(64, 4), 1)
+
+    def loss(o, y):
+        return -4 * (y * F.log_softmax(o / 2, 1)).sum(1).mean()
+
+    return setting(mlp(16, 32, 4), x, y, loss, adam=3e-3)
+
+
+@case(
+    "a policy gradient with masks of returns",
+    "REINFORCE: the chosen actions' logarithms times what came of them",
+)
+def _():
+    x, y = points()
+    returns = 1 + torch.rand(64, 1)
+
+    def loss(o, y):
+        return -(F.one_hot(y, 4) * returns * F.log_softmax(o, 1)).sum(1).mean()
+
+    return setting(mlp(16, 32, 4), x, y, loss, adam=3e-3)
+
+
+@case("shares of words, flattened, with padding", "rows of zeros where a text has ended")
+def _():
+    x, y = tokens()
+    shares = 0.9 * F.one_hot(y, 32) + 0.1 / 32
+    shares[torch.arange(12) >= torch.randint(6, 13, (16, 1))] = 0
+
+    def loss(o, y):
+        return F.cross_entropy(o.flatten(0, 1), y.flatten(0, 1), reduction="sum") / y.sum()
+
+    return setting(GPT(), x, shares, loss, adam=1e-3)

@@ -37,6 +37,13 @@ def worse(case, seed, steps=60, part=slice(-5, None)):
     return not ours < WORSE * theirs, f"{ours:.3g}, mended {theirs:.3g}"
 
 
+def relatively_worse(case, seed, steps=60):
+    """Of losses of different scales, each against its own first one."""
+    losses = [train(b(seed), steps) for b in (case.build, case.mended)]
+    ours, theirs = (mean(some[-5:]) / some[0] for some in losses)
+    return ours > WORSE * theirs, f"{ours:.3g} of the first loss, mended {theirs:.3g}"
+
+
 def starts_worse(case, seed):
     return worse(case, seed, 10, slice(0, 10))
 
@@ -82,13 +89,15 @@ def below_zero(case, seed):
 
 
 def mixes(case, seed):
-    """Whether an example's output changes when another example does."""
+    """Whether other examples' outputs change when the first or the last example does."""
     built = case.build(seed)
     built["model"].eval()
-    before = outputs_of(built)
-    inputs = built["inputs"].clone()
-    inputs[0] = torch.randn_like(inputs[0])
-    change = (outputs_of(built | {"inputs": inputs}) - before)[1:].abs().max().item()
+    before, change = outputs_of(built), 0
+    for place, others in ((0, slice(1, None)), (-1, slice(None, -1))):
+        inputs = built["inputs"].clone()
+        inputs[place] = torch.randn_like(inputs[place])
+        after = outputs_of(built | {"inputs": inputs})
+        change = max(change, (after - before)[others].abs().max().item())
     return change > 1e-4, f"others change by {change:.2g}"
 
 
@@ -118,6 +127,7 @@ CHECKS = {
     "not finite": not_finite,
     "worse": worse,
     "starts worse": starts_worse,
+    "relatively worse": relatively_worse,
     "unmoved": unmoved,
     "modes differ": modes_differ,
 }

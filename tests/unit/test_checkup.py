@@ -803,6 +803,71 @@ def test_a_fading_signal_gets_the_gain_of_its_own_nonlinearity(bend):
     assert f'nonlinearity="{bend.__name__.lower()}"' in fades.remedy
 
 
+class TwoHeads(nn.Module):
+    def __init__(self, gives):
+        super().__init__()
+        self.body, self.a, self.b = nn.Linear(10, 20), nn.Linear(20, CLASSES), nn.Linear(20, 3)
+        self.gives = gives
+
+    def forward(self, x):
+        x = self.body(x).tanh()
+        a, b = self.a(x), self.b(x)
+        return (a, {"unused": b, "detached": b.detach(), "dropped": a}[self.gives])
+
+
+@pytest.mark.parametrize(
+    ("gives", "words"),
+    [
+        ("unused", "an output of the model does, and the loss does not use it"),
+        ("detached", "no output depends on what comes of them"),
+        ("dropped", "no output depends on what comes of them"),
+    ],
+)
+def test_why_a_gradient_is_missing_is_told_as_it_is(gives, words):
+    report = checkup.diagnose(
+        seeded(lambda: TwoHeads(gives)), *points(), lambda o, y: LOSS(o[0], y)
+    )
+    assert found(report) == ["missing-gradient"]
+    assert report.findings[0].where == "b.weight and 1 more"
+    assert words in report.findings[0].evidence
+
+
+@pytest.mark.parametrize(
+    ("read", "mistaken"),
+    [
+        (lambda o: o.view(-1, 5), True),
+        (lambda o: o.reshape(len(o), -1).view(-1, 5), True),
+        (lambda o: o.transpose(1, 2).reshape(-1, 5), False),
+        (lambda o: o.movedim(1, -1).flatten(0, 1), False),
+    ],
+)
+@pytest.mark.parametrize("length", [7, 5])  # 5: as many places as classes
+def test_scores_read_across_their_classes_are_found(read, mistaken, length):
+    torch.manual_seed(0)
+    x, y = torch.randn(16, 3, length), torch.randint(5, (16, length))
+    report = checkup.diagnose(nn.Conv1d(3, 5, 1), x, y, lambda o, y: LOSS(read(o), y.flatten()))
+    assert (found(report)[:1] == ["shape-mismatch"]) == mistaken
+
+
+@pytest.mark.parametrize(
+    ("loss", "mistaken"),
+    [
+        (lambda o, y: (o - y).square().mean(), True),
+        (lambda o, y: (y - o).square().mean(), True),
+        (lambda o, y: (o[:, 0] - y).square().mean(), False),
+        (lambda o, y: (o - y[:, None]).square().mean(), False),
+        (lambda o, y: (o - y.unsqueeze(0)).square().mean(), False),
+        (lambda o, y: (o - o.T).square().mean() + (o[:, 0] - y).square().mean(), False),
+        (lambda o, y: (o[:, 0] - y).square().mean() * torch.ones(1), False),
+        (lambda o, y: (y.abs() * (o - y[:, None]).abs()).mean(), True),
+    ],
+)
+def test_pairs_by_mistake_are_told_from_pairs_on_purpose(loss, mistaken):
+    x, _ = points()
+    report = checkup.diagnose(seeded(lambda: plain(10, 20, 1)), x, x[:, 0] * x[:, 1], loss)
+    assert ("shape-mismatch" in found(report)) == mistaken
+
+
 def test_what_follows_from_a_cause_is_told_within_it():
     (finding,) = ill().findings
     assert finding.id == "dead-units"
