@@ -959,6 +959,8 @@ class Recorder:
         if call.asks:
 
             def note(gradient):
+                if gradient is None:  # of one output of several that the loss does not use
+                    return
                 mean = gradient.detach().mean(dtype=torch.float32)
                 call.gradient = torch.stack([norm_of(gradient).float(), mean])
                 step = -(-gradient.numel() // 4096)

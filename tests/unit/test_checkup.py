@@ -634,6 +634,27 @@ def test_autocast_and_half_precision_are_examined():
     assert found(checkup.diagnose(half, x.bfloat16(), y, LOSS, lr=0.1)) == []
 
 
+class Halves(nn.Module):
+    """Its first output is not used: autograd then calls hooks with None, on a GPU for an LSTM's, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.into, self.cut, self.read = nn.Linear(10, 40), Cut(), nn.Linear(20, CLASSES)
+
+    def forward(self, x):
+        return self.read(torch.tanh(self.cut(self.into(x))[1]))
+
+
+class Cut(nn.Module):
+    def forward(self, x):
+        return x.unflatten(1, (2, -1)).unbind(1)
+
+
+def test_an_output_of_several_that_nothing_uses_is_left_alone():
+    (x, y), model = points(), seeded(Halves)
+    assert "backward-raises" not in found(checkup.diagnose(model, x, y, LOSS, lr=0.1))
+
+
 needs_cuda = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="it needs a GPU, and CUDA finds none here"
 )
