@@ -1297,10 +1297,13 @@ def loss_by(loss_fn):
         main = main_tensor(output)
         try:
             return loss_fn(output, *given)
-        except Exception:
+        except Exception as error:
             if main is None or output is main:
                 raise
-            return loss_fn(main, *given)
+            try:
+                return loss_fn(main, *given)
+            except Exception:
+                raise error from None  # what the loss says of the output that it was made for
 
     return own if loss_fn is None else told
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import bench_sweep
 import browser
 import lessons
 import readme
@@ -211,6 +212,8 @@ def step_rows():
         }
         alone, at_once = fastest_of(pair, X, Y).values()
         yield f"| {name} | {alone:.0f} µs | {at_once:.0f} µs | {alone / at_once:.1f} |"
+    yield ""
+    yield from bench_sweep.rows()
 
 
 # ---------------------------------------------------------------- lessons

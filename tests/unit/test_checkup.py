@@ -634,6 +634,26 @@ def test_autocast_and_half_precision_are_examined():
     assert found(checkup.diagnose(half, x.bfloat16(), y, LOSS, lr=0.1)) == []
 
 
+def test_a_loss_of_a_pair_that_raises_is_quoted_for_the_pair():
+    """Not for its first part alone, which is tried after that."""
+
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(10, 6)
+
+        def forward(self, x):
+            return self.layer(x), self.layer(-x)
+
+    def loss(output, targets):
+        first, second = output
+        return (first - second - torch.eye(7)).square().mean()
+
+    report = checkup.diagnose(seeded(Pair), points()[0], None, lambda o, _=None: loss(o, None))
+    assert found(report) == ["loss-raises"]
+    assert "size of tensor" in report.findings[0].evidence
+
+
 class Halves(nn.Module):
     """Its first output is not used: autograd then calls hooks with None, on a GPU for an LSTM's, too."""
 
