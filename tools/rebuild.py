@@ -102,13 +102,15 @@ def rebuild(path):
     print(f"{path.name:42} {seconds:5.0f} s {mebibytes:6.0f} MiB", flush=True)
 
 
-def with_earlier_rows(notebook):
-    """The notebook with those rows of its loss log that it took from other lessons as these have them now."""
+def with_earlier_rows(notebook, path):
+    """The lesson of this file with the rows of its loss log that it took from other lessons as these have them now."""
     for cell in lessons.code_cells(notebook):
         for output in cell.outputs:
             if rows := output.get("data", {}).get(story.LOG_MIME):
-                *earlier, own = rows
-                rows = {key: story.saved_row(key) for key in earlier} | {own: rows[own]}
+                rows = {
+                    key: row if story.STORY[key].file == path.stem else story.saved_row(key)
+                    for key, row in rows.items()
+                }
                 output.data.update(story.LossLog(rows)._repr_mimebundle_())
     return notebook
 
@@ -117,7 +119,9 @@ def refresh_shared_parts():
     """Bring up to date what is made from several lessons: links between neighbours, loss logs, the README's blocks."""
     for path in lessons.lesson_paths():
         notebook = lessons.read(path)
-        linked = with_earlier_rows(lessons.with_navigation(notebook, lessons.navigation(path)))
+        linked = with_earlier_rows(
+            lessons.with_navigation(notebook, lessons.navigation(path)), path
+        )
         if linked != notebook:
             save(path, lessons.as_bytes(linked))
     text = readme.README.read_text(encoding="utf-8")

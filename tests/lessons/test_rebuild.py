@@ -133,6 +133,23 @@ def test_a_shortened_lesson_limits_its_trainings_and_has_no_outputs(tmp_path):
     assert [cell.source for cell in cells[2:]] == ["STEPS = 50\nx = 1", "STEPS = 50"]
 
 
+def test_a_lesson_keeps_its_own_row_of_the_loss_log_and_takes_the_others_from_theirs():
+    """Whatever the order in which they are saved."""
+    path = next(path for path in lessons.lesson_paths() if path.name.startswith("02_"))
+    notebook = lessons.read(path)
+    (data,) = (
+        output.data
+        for cell in lessons.code_cells(notebook)
+        for output in cell.outputs
+        if story.LOG_MIME in output.get("data", {})
+    )
+    own = {"initial": 3.0, "train": 2.0, "dev": 2.5, "steps": 9}
+    for keys in (["starter", "logits"], ["logits", "starter"]):
+        data[story.LOG_MIME] = {key: own for key in keys}
+        rebuild.with_earlier_rows(notebook, path)
+        assert data[story.LOG_MIME] == {"logits": own, "starter": story.saved_row("starter")}
+
+
 # ---------------------------------------------------------------- fingerprints
 
 HELPERS = """
