@@ -7,7 +7,7 @@ c = get_config()  # noqa: F821  (JupyterLab puts it there)
 
 c.ServerApp.ip = "localhost"
 c.ServerApp.root_dir = str(root)
-c.LabApp.default_url = "/lab/tree/notebooks/01_starter_mlp.ipynb"
+c.LabApp.default_url = "/lab/tree/notebooks/00_tensors.ipynb"
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"

@@ -41,10 +41,10 @@ def notebook(path):
 
 
 def test_there_are_lessons_numbered_without_a_gap():
-    """01, 02, 03 and so on; a companion has the number of its lesson and a letter, as in 02b."""
+    """00, 01, 02 and so on; a companion has the number of its lesson and a letter, as in 02b."""
     numbers = [path.name.partition("_")[0] for path in PATHS]
     mains = [number for number in numbers if number.isdigit()]
-    assert mains == [f"{place:02d}" for place in range(1, len(mains) + 1)]
+    assert mains == [f"{place:02d}" for place in range(len(mains))]
     assert {number[:2] for number in numbers} == set(mains)
 
 
