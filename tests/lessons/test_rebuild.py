@@ -145,7 +145,7 @@ def test_a_lesson_keeps_its_own_row_of_the_loss_log_and_takes_the_others_from_th
     )
     own = {"initial": 3.0, "train": 2.0, "dev": 2.5, "steps": 9}
     for keys in (["starter", "logits"], ["logits", "starter"]):
-        data[story.LOG_MIME] = {key: own for key in keys}
+        data[story.LOG_MIME] = dict.fromkeys(keys, own)
         rebuild.with_earlier_rows(notebook, path)
         assert data[story.LOG_MIME] == {"logits": own, "starter": story.saved_row("starter")}
 

@@ -23,7 +23,7 @@ def test_the_cheat_sheets_pictures_are_those_of_the_lessons():
     assert sorted(shown) == sorted(saved), "each of them stands in the sheet, with words"
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHEATSHEET.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHEATSHEET.md", "GLOSSARY.md"])
 def test_its_links_lead_somewhere(page):
     text = (lessons.ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", text):
