@@ -82,7 +82,7 @@ LINES = [*PLANE[::6], *PLANE.transpose(0, 1)[::6]]  # across, and up
 
 
 def crossing(corners):
-    """Whether the diagonals no-no and yes-yes of four points cross. Then no line parts yes from no."""
+    """Whether the diagonals no-no and yes-yes of four points cross. Then no line separates yes from no."""
     no, yes = corners[NO], corners[YES]
     return _parted(no, yes) and _parted(yes, no)
 
@@ -113,7 +113,8 @@ def draw_plane(figure, bend):
     for line in LINES:
         before.plot(*line.T, color="0.75", linewidth=0.5)
     grid = [after.plot([], [], color="0.75", linewidth=1)[0] for _ in LINES]
-    after.plot([0.44, 1.06], [-0.06, 0.56], color="black", linestyle="--")
+    edge = [0.44, 1.06], [-0.06, 0.56]
+    after.plot(*edge, color="black", linestyle="--", label="h₁ − h₂ = 0.5")
     for axes in (before, after):
         diagonals = [
             axes.plot(*corners[pair].T, "o:", color=color, label=label, clip_on=False)[0]
@@ -130,7 +131,7 @@ def draw_plane(figure, bend):
         for line, pair in zip(diagonals, (NO, YES), strict=True):
             line.set_data(*moved[pair].T)
         right = sum(yes.tolist()[row] == (row in YES) for row in range(4))
-        words = "cross: no line can part yes from no" if crossing(moved) else "do not cross"
+        words = "cross: no line can separate yes from no" if crossing(moved) else "do not cross"
         return f"Right for {right} of the 4 inputs. The diagonals {words}."
 
     return update
