@@ -314,7 +314,7 @@ class Training:
         if row == 0:
             self.keep_losses()
             rows = min(CHUNK, self.steps - self.done)
-            self.drawn[:rows] = self.batches(rows).to(self.drawn.device)
+            self.drawn[:rows] = self.batches.ahead(rows).to(self.drawn.device)
             for k, lr in self.functions.items():
                 self.lrs[:rows, k] = torch.tensor([lr(self.done + ahead) for ahead in range(rows)])
         return row
@@ -396,8 +396,12 @@ class Batches:
         self.rows = torch.tensor([row[state] for state in states])
         self.count = count
 
-    def __call__(self, steps):
-        """The minibatches of the next steps, (steps, G, BATCH_SIZE): the numbers that as many single draws give."""
+    def __call__(self):
+        """The minibatch of each network for the next step, (K, BATCH_SIZE)."""
+        return self.ahead(1)[0][self.rows]
+
+    def ahead(self, steps):
+        """Those of the next steps, drawn in one go and each once, (steps, G, BATCH_SIZE)."""
         shape = (steps, BATCH_SIZE)
         drawn = [torch.randint(0, self.count, shape, generator=g) for g in self.generators]
         return torch.stack(drawn, 1)

@@ -43,7 +43,7 @@ def test_a_diagnosis_chosen_by_keyboard_is_answered_at_once(clinic):
 def test_the_chart_above_it_has_words_with_numbers(clinic):
     browser.scroll_to(clinic, LIST)
     picture = clinic.locator(".jp-OutputArea-output img[alt^='Loss from']").first
-    assert re.search(r"saturated \d+ %", picture.get_attribute("alt"))
+    assert re.search(r"% saturated: \d+, \d+", picture.get_attribute("alt"))
     assert picture.evaluate("image => image.complete && image.naturalWidth > 500")
 
 

@@ -110,11 +110,13 @@ def test_seeds_of_one_shape_share_a_stack_and_draw_each_minibatch_once():
     generators = [torch.Generator().manual_seed(seed) for seed in (1, 2, 1)]
     batches = sweep.Batches(generators, 500)
     assert batches.rows.tolist() == [0, 1, 0]
-    drawn = batches(3)
+    drawn = batches.ahead(3)
     assert drawn.shape == (3, 2, sweep.BATCH_SIZE)
     for row in drawn:  # the generators themselves have drawn nothing yet
         singly = [torch.randint(0, 500, row[0].shape, generator=g) for g in generators[:2]]
         assert torch.equal(row, torch.stack(singly))
+    singly = [torch.randint(0, 500, row[0].shape, generator=g) for g in generators[:2]]
+    assert torch.equal(batches(), torch.stack([*singly, singly[0]]))
 
 
 def test_networks_of_one_shape_share_a_stack():
