@@ -34,9 +34,7 @@ BATCH_SIZE = 32  # examples, as in helpers.train
 CHUNK = 100  # steps whose minibatches are drawn in one go
 WARM_UP = 3  # steps on a GPU before one is captured
 TRIED = 16  # networks whose step shows how much of a GPU's memory one needs
-SHARE = (
-    0.4  # of the free memory that a stack may need by that: the captured step holds as much again
-)
+SHARE = 0.4  # of a GPU's free memory for a stack, by that: a captured step holds as much again
 # What a setting may have beside the network's options, and what it is otherwise.
 OWN = {"lr": 0.1, "seed": SEED, "optimizer": "sgd"}
 
@@ -66,7 +64,7 @@ def train_many(settings, steps, X, Y, symbols, *, device=None, dtype=None):
     X, Y: contexts, (N, block_size), and the next characters, (N,). symbols: of the vocabulary.
     device: where to train, such as "cuda"; the CPU, if None. dtype: torch.float64 instead of torch.float32. Weights and
     minibatches are drawn on the CPU in any case, so that runs compare across devices, and the networks end there.
-    ("mps" is "plain": no captured step. Nobody has tried it.)
+    (On "mps" no step is captured, and nobody has tried it.)
 
     Networks of one shape are trained together: on a CPU up to LARGEST_STACK of them, on a GPU as many as its memory
     holds, and if that was too many, one half after the other. One that blows up does not touch the others. An

@@ -41,7 +41,7 @@ def move_histograms(lines, rows):
 
 
 def plot_updates(axes, updates, *, colors=None, legend=True, **labels):
-    """Draw the ratios of an UpdateRatios over the steps, and a dashed line at USUAL_RATIO. Returns the lines.
+    """Draw the ratios of an UpdateRatios over the steps, and one dashed line at USUAL_RATIO. Returns the ratios' lines.
 
     colors: one for each weight; if None, the first is the darkest. legend: beside the axes.
     """
@@ -49,7 +49,8 @@ def plot_updates(axes, updates, *, colors=None, legend=True, **labels):
     lines = []
     for (name, ratios), color in zip(updates.ratios.items(), colors, strict=True):
         lines += axes.plot(updates.steps, ratios, color=color, label=name)
-    axes.axhline(USUAL_RATIO, color="black", linestyle="--")
+    if not any(line.get_gid() == "usual ratio" for line in axes.get_lines()):
+        axes.axhline(USUAL_RATIO, color="black", linestyle="--", gid="usual ratio")
     axes.set(yscale="log", xlabel="step", ylabel="std of update / of weight", **labels)
     if legend:
         axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))

@@ -203,3 +203,12 @@ def test_lines_can_be_moved_to_other_rows_and_fewer(probed):
     helpers.move_histograms(lines, rows)
     assert torch.equal(torch.as_tensor(lines[1].get_ydata()), rows[1].density)
     assert [len(line.get_xdata()) for line in lines] == [60, 60, 0, 0, 0]
+
+
+def test_the_usual_ratio_is_one_line_however_much_is_drawn_into_the_axes(drawn):
+    """Many dashed lines on top of each other look solid, as the dashes do not fall on each other's gaps."""
+    network, _ = drawn()
+    ax = Figure().subplots()
+    updates = helpers.UpdateRatios(network.weights)
+    lines = [line for _ in range(3) for line in helpers.plot_updates(ax, updates, legend=False)]
+    assert len(ax.get_lines()) == len(lines) + 1
