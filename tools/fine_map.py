@@ -3,7 +3,8 @@
     python tools/fine_map.py                     64 x 64 fields, five networks each, on the first CUDA device
     python tools/fine_map.py --device cpu --size 8 --layers 16 --save elsewhere.json
 
-Without a CUDA device the map is as small as the second line's, unless told otherwise.
+Without a CUDA device the maps are as small as the second line's, unless told otherwise, and --save must name a file:
+the series' own are made whole. What is done so far stands beside it in a file .part until all is.
 
 Three maps, of networks as lesson 12 trains them: the gain and the depth, plain and with BatchNorm; and the gain and the
 learning rate, at 16 layers. Each field is the mean dev loss of the seeds, with its standard error.
@@ -21,11 +22,13 @@ import torch
 
 import sweep
 from lessonkit.data import load_splits
+from lessonkit.devices import known_device
 from lessonkit.training import mean_and_error
 
 WIDTH, STEPS, DEV_EXAMPLES = 50, 1_000, 2_000  # as in lesson 12
 GAINS, RATES = (0.4, 5.0), (0.001, 10.0)  # from, to; in equal ratios
 LARGEST_DEPTH, DEPTH_OF_RATES = 64, 16
+MAPS = ["plain", "rates", "BatchNorm"]
 AT_ONCE = 5_120  # networks that are held in memory
 
 
@@ -94,23 +97,30 @@ def main(arguments=None):
     parser.add_argument("--size", type=int, default=64 if there else 8, help="fields a side")
     parser.add_argument("--layers", type=int, default=LARGEST_DEPTH if there else 16)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--maps", nargs="*", help="only these")
-    parser.add_argument("--save", type=Path, default=sweep.FINE_MAPS)
+    parser.add_argument("--maps", nargs="*", choices=MAPS, default=MAPS, help="only these")
+    parser.add_argument("--save", type=Path)
     asked = parser.parse_args(arguments)
+    if asked.save is None:
+        if not there or asked.maps != MAPS:
+            parser.error(f"--save FILE is needed: only all maps of a GPU go to {sweep.FINE_MAPS}")
+        asked.save = sweep.FINE_MAPS
     torch.set_num_threads(1)
-    data, device = load_splits(), torch.device(asked.device)
+    data, device = load_splits(), known_device(asked.device)
     gains = in_equal_ratios(GAINS, asked.size)
     saved = {"made": provenance(device), "steps": STEPS, "width": WIDTH, "seeds": asked.seeds}
     saved |= {"gains": gains, "maps": {}}
     for name, (row_name, rows, common) in the_maps(asked.size, asked.layers).items():
-        if asked.maps and name not in asked.maps:
+        if name not in asked.maps:
             continue
         mean, error, seconds = one_map(row_name, rows, common, gains, asked.seeds, data, device)
         print(
             f"{name}: {len(rows) * len(gains) * asked.seeds:,} networks in {seconds} s", flush=True
         )
         saved["maps"][name] = {"rows": rows, "seconds": seconds, "mean": mean, "error": error}
-        asked.save.write_text(json.dumps(saved, separators=(",", ":")) + "\n", encoding="utf-8")
+        text = json.dumps(saved, separators=(",", ":")) + "\n"
+        draft = asked.save.with_suffix(".part")
+        draft.write_text(text, encoding="utf-8")
+    draft.replace(asked.save)
 
 
 if __name__ == "__main__":

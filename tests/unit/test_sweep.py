@@ -404,6 +404,13 @@ def test_a_fine_map_that_the_tool_has_computed_is_read(tmp_path, monkeypatch):
     assert plain.mean[1, 1].item() == pytest.approx(sum(dev) / 2, abs=1e-3)
     with pytest.raises(ValueError, match="no map 'fine'; it has plain, rates, BatchNorm"):
         sweep.fine_map("fine", path)
+    assert [file.name for file in tmp_path.iterdir()] == ["maps.json"]
+
+
+def test_a_part_of_the_maps_does_not_take_the_place_of_the_series_own(capsys):
+    with pytest.raises(SystemExit):
+        fine_map.main(["--device", "cpu", "--maps", "plain"])
+    assert "--save FILE is needed" in capsys.readouterr().err
 
 
 class Leaky(helpers.Tanh):
