@@ -4,10 +4,14 @@ python tools/bench_sweep.py          needs no more than torch, and what sweep.py
 """
 
 import statistics
+import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where sweep.py is found
 
 import sweep
 from lessonkit.data import load_splits

@@ -15,10 +15,13 @@ import datetime
 import json
 import math
 import platform
+import sys
 import time
 from pathlib import Path
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where sweep.py is found
 
 import sweep
 from lessonkit.data import load_splits
