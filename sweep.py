@@ -36,7 +36,7 @@ WARM_UP = 3  # steps on a GPU before one is captured
 TRIED = 16  # networks whose step shows how much of a GPU's memory one needs
 SHARE = 0.4  # of a GPU's free memory for a stack, by that: a captured step holds as much again
 # What a setting may have beside the network's options, and what it is otherwise.
-OWN = {"lr": 0.1, "seed": SEED, "optimizer": "sgd"}
+OWN = {"lr": 0.1, "seed": SEED, "optimizer": "sgd", "weight_decay": 0.0}
 
 _parameters = inspect.signature(MLP).parameters.values()
 OPTIONS = [option.name for option in _parameters if option.kind is option.KEYWORD_ONLY]
@@ -58,9 +58,10 @@ def train_many(settings, steps, X, Y, symbols, *, device=None, dtype=None):
     """Train one network for each setting, as `helpers.train` would one by one. Returns a Run for each, in their order.
 
     settings: a list of dicts, each with keyword arguments of helpers.MLP; and with "lr", the learning rate, a number
-    or a function of the step, "seed", and "optimizer", "sgd" or "adam", if these are not to be those of OWN. The seed
+    or a function of the step, "seed", "optimizer", and "weight_decay", if these are not to be those of OWN. The seed
     is that of the network's own generator, which draws its weights and then its minibatches: so nothing but the
-    setting makes a difference.
+    setting makes a difference. The optimizer is "sgd", "adam", or a class like SGD below. As in torch.optim.SGD, the
+    weight decay times a parameter is added to its gradient; the losses are without it.
     X, Y: contexts, (N, block_size), and the next characters, (N,). symbols: of the vocabulary.
     device: where to train, such as "cuda"; the CPU, if None. dtype: torch.float64 instead of torch.float32. Weights and
     minibatches are drawn on the CPU in any case, so that runs compare across devices, and the networks end there.
@@ -192,7 +193,8 @@ class Plant:
     network: MLP
     generator: torch.Generator | None = None
     lr: float | Callable = OWN["lr"]
-    optimizer: str = OWN["optimizer"]
+    optimizer: str | type = OWN["optimizer"]
+    weight_decay: float = OWN["weight_decay"]
     losses: list = field(default_factory=list)
 
 
@@ -203,7 +205,7 @@ def plant(place, setting, symbols):
             f"setting {place} is {setting!r}; it must be a dict, such as dict(gain=1.0)."
         )
     options = OWN | setting
-    lr, seed, optimizer = (options.pop(name) for name in OWN)
+    lr, seed, optimizer, weight_decay = (options.pop(name) for name in OWN)
     if unknown := options.keys() - set(OPTIONS):
         known = ", ".join([*OPTIONS, *OWN])
         raise ValueError(f"setting {place} has {sorted(unknown)[0]!r}; what can be set is {known}.")
@@ -211,9 +213,15 @@ def plant(place, setting, symbols):
         raise ValueError(
             f"setting {place} has the learning rate {lr!r}; it must be a positive number."
         )
-    if optimizer not in OPTIMIZERS:
+    if not isinstance(optimizer, type) and optimizer not in OPTIMIZERS:
         known = ", ".join(OPTIMIZERS)
-        raise ValueError(f"setting {place} has the optimizer {optimizer!r}; there are {known}.")
+        raise ValueError(
+            f"setting {place} has the optimizer {optimizer!r}; there are {known}, or give a class."
+        )
+    if not isinstance(weight_decay, int | float) or not 0 <= weight_decay < math.inf:
+        raise ValueError(
+            f"setting {place} has the weight decay {weight_decay!r}; it must be a number, 0 or more."
+        )
     try:
         generator = torch.Generator().manual_seed(seed)
         network = MLP(generator, symbols, **options)
@@ -223,7 +231,7 @@ def plant(place, setting, symbols):
         if type(layer) not in STACKED and layer.parameters():
             kind = type(layer).__name__
             raise ValueError(f"setting {place}: {kind} has parameters, and cannot be stacked.")
-    return Plant(network, generator, lr, optimizer)
+    return Plant(network, generator, lr, optimizer, weight_decay)
 
 
 def stacks_of(plants, largest):
@@ -286,13 +294,18 @@ class Training:
     def __init__(self, plants, steps, X, Y, dtype=None):
         self.plants, self.steps, self.X, self.Y = plants, steps, X, Y
         self.stack = Stack([one.network for one in plants], X.device, dtype)
-        self.optimizer = OPTIMIZERS[plants[0].optimizer](self.stack.parameters())
+        optimizer = plants[0].optimizer
+        self.optimizer = OPTIMIZERS.get(optimizer, optimizer)(self.stack.parameters())
         self.batches = Batches([one.generator for one in plants], len(X))
         self.functions = {k: one.lr for k, one in enumerate(plants) if callable(one.lr)}
         numbers = [0.0 if callable(one.lr) else one.lr for one in plants]
         like_weights = {"dtype": self.stack.C.dtype, "device": X.device}
         self.lrs = torch.tensor(numbers, **like_weights).repeat(CHUNK, 1)
         self.losses = torch.zeros((CHUNK, len(plants)), **like_weights)
+        self.decays = None  # or (K, 1, 1)
+        if any(one.weight_decay for one in plants):
+            decays = [one.weight_decay for one in plants]
+            self.decays = torch.tensor(decays, **like_weights).view(-1, 1, 1)
         self.rows = self.batches.rows.to(X.device)
         self.drawn = torch.zeros(
             (CHUNK, len(self.batches.generators), BATCH_SIZE), dtype=int, device=X.device
@@ -321,6 +334,9 @@ class Training:
         """The step of this row of the tables: a number, or a tensor of one number on the device."""
         batch = self.drawn[row].view(-1, BATCH_SIZE)[self.rows]  # (K, N)
         losses = gradients(self.stack, self.X[batch], self.Y[batch])
+        if self.decays is not None:
+            for p in self.stack.parameters():
+                p.grad.addcmul_(self.decays, p.detach())
         self.optimizer.step(self.lrs[row].view(-1, 1, 1))
         self.losses[row] = losses
 
@@ -425,7 +441,11 @@ def each_loss(stack, X, Y):
 
 
 class SGD:
-    """Plain gradient descent of a stack's parameters, each with K networks as its first dimension."""
+    """Plain gradient descent of a stack's parameters, each with K networks as its first of three dimensions.
+
+    Another optimizer is a class with the same two methods. Its `step` changes `p.data` by `p.grad`, of the same shape,
+    number by number, or with sums over the last two dimensions: then a network learns what it would alone.
+    """
 
     def __init__(self, parameters):
         self.parameters = parameters

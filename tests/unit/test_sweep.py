@@ -146,22 +146,43 @@ def test_the_learning_rate_can_be_a_function_of_the_step():
     assert apart(beside.losses, alone(plain | {"depth": 2}, SHORT)[0]) < 1e-5
 
 
+class Momentum(sweep.SGD):
+    """An optimizer that sweep.py does not have: torch.optim.SGD with momentum 0.9."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters)
+        self.velocities = [torch.zeros_like(p) for p in parameters]
+
+    def step(self, lrs):
+        for p, velocity in zip(self.parameters, self.velocities, strict=True):
+            velocity.mul_(0.9).add_(p.grad)
+            p.data -= lrs * velocity
+
+
 @pytest.mark.parametrize("kind", [{}, {"batchnorm": "hidden", "gamma": 0.5}])
-def test_adam_is_that_of_torch(kind):
-    """Two networks of one stack with other learning rates, held against torch.optim.Adam, each alone."""
-    settings = [
-        kind | {"width": 10, "depth": 2, "optimizer": "adam", "lr": lr} for lr in (1e-3, 0.03)
-    ]
+@pytest.mark.parametrize(
+    ("own", "others", "twin", "twins_own"),
+    [
+        ({"optimizer": "adam"}, [{"lr": 1e-3}, {"lr": 0.03}], torch.optim.Adam, {}),
+        ({"optimizer": Momentum}, [{"lr": 0.1}, {"lr": 0.2}], torch.optim.SGD, {"momentum": 0.9}),
+        ({"lr": 0.3}, [{"weight_decay": 0.1}, {"weight_decay": 0.0}], torch.optim.SGD, {}),
+        ({"optimizer": "adam", "lr": 0.01}, [{"weight_decay": 0.1}, {}], torch.optim.Adam, {}),
+    ],
+)
+def test_an_optimizer_is_that_of_torch(kind, own, others, twin, twins_own):
+    """Two networks of one stack with other numbers, held against the optimizer of torch, each alone."""
+    settings = [kind | {"width": 10, "depth": 2} | own | other for other in others]
     for setting, run in zip(settings, together(settings), strict=True):
         g = torch.Generator().manual_seed(helpers.SEED)
         network = helpers.MLP(g, SYMBOLS, width=10, depth=2, **kind)
-        adam = torch.optim.Adam(network.parameters(), lr=setting["lr"])
+        numbers = {name: setting[name] for name in ("lr", "weight_decay") if name in setting}
+        optimizer = twin(network.parameters(), **numbers, **twins_own)
         for loss in run.losses:
             X, Y = helpers.minibatch(*examples(), g)
             expected = F.cross_entropy(network(X), Y)
-            adam.zero_grad()
+            optimizer.zero_grad()
             expected.backward()
-            adam.step()
+            optimizer.step()
             assert abs(loss - expected.item()) < 1e-5
 
 
@@ -427,7 +448,9 @@ class Leaky(helpers.Tanh):
         ({"gains": 1}, "setting 1 has 'gains'"),
         ({"lr": 0}, "setting 1 has the learning rate 0"),
         ({"lr": "fast"}, "learning rate 'fast'"),
-        ({"optimizer": "newton"}, "the optimizer 'newton'; there are sgd, adam"),
+        ({"optimizer": "newton"}, "the optimizer 'newton'; there are sgd, adam, or give a class"),
+        ({"weight_decay": -0.1}, "the weight decay -0.1; it must be a number, 0 or more"),
+        ({"weight_decay": "much"}, "the weight decay 'much'; it must be a number, 0 or more"),
         ({"seed": "lucky"}, "setting 1, "),
         ({"depth": 0}, "depth is 0"),
         ({"width": "wide"}, "setting 1, "),
