@@ -15,6 +15,7 @@ from IPython import get_ipython
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
+from matplotlib.text import Text
 
 STILL = "A still picture. To move the sliders, run this cell in JupyterLab with ipywidgets."
 
@@ -62,7 +63,8 @@ class Panel:
     controls: ipywidgets by the names of update's settings, each with a description.
     figsize: inches, at 100 pixels an inch.
 
-    The figure is laid out and its fixed parts are drawn once; a move draws only lines, patches, images and texts.
+    The figure is laid out and its fixed parts are drawn once; a move draws only lines, patches, images and texts, and
+    of the titles those that have changed since the beginning.
     When update raises, the panel shows the error and raises it; the picture stays as it was. Where sliders cannot be
     shown, for want of a kernel or of ipywidgets, the output is an ordinary picture, and a line under it says so.
     """
@@ -78,17 +80,23 @@ class Panel:
         self._picture = widgets.HTML()
         self._words = widgets.HTML(layout={"min_height": "3em"})
         self.box = widgets.VBox([*controls.values(), self._picture, self._words])
-        self._freeze()
+        self._lay_out()
         self.show(**self.settings())
         for control in controls.values():
             control.observe(self._on_move, "value")
 
-    def _freeze(self):
-        """Lay the figure out for the present settings, and draw once what never moves."""
+    def _lay_out(self):
+        """Lay the figure out for the present settings."""
         self.update(**self.settings())
-        self.canvas.draw()  # lays it out
+        self.canvas.draw()
         self.figure.set_layout_engine("none")
-        self._moving = [artist for axes in self.figure.axes for artist in _moving_artists(axes)]
+        self._titles = [title for axes in self.figure.axes for title in _titles(axes)]
+        self._draw_fixed()
+
+    def _draw_fixed(self):
+        """Draw once what never moves."""
+        artists = [artist for axes in self.figure.axes for artist in _moving_artists(axes)]
+        self._moving = [artist for artist in artists if artist not in self._titles]
         for artist in self._moving:
             artist.set_animated(True)
         self.canvas.draw()
@@ -101,6 +109,9 @@ class Panel:
     def show(self, **settings):
         """Draw the picture for these settings."""
         words = self.update(**settings)
+        if any(title.stale for title in self._titles):
+            self._titles = [title for title in self._titles if not title.stale]
+            self._draw_fixed()
         self.canvas.restore_region(self._fixed)
         for artist in self._moving:
             artist.axes.draw_artist(artist)
@@ -148,6 +159,12 @@ def _line_of_text(text, figure):
     line.text(0.01, 0.5, text, size=9, style="italic", color="0.4", va="center")
     canvas.draw()
     return canvas.buffer_rgba()
+
+
+def _titles(axes):
+    """The titles of the axes that have a text: on the left, in the middle, on the right."""
+    texts = [artist for artist in axes.get_children() if isinstance(artist, Text)]
+    return [text for text in texts if text.get_text() and text not in axes.texts]
 
 
 def _moving_artists(axes):

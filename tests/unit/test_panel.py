@@ -53,6 +53,24 @@ def test_the_picture_and_the_words_follow_the_slider(panel):
     assert (pixels(panel) == before).all()
 
 
+def test_a_title_moves_from_the_first_change_on():
+    def draw(figure):
+        left, right = figure.subplots(1, 2)
+        left.set_title("stays")
+
+        def update(number):
+            right.set_title("large" if number > 3 else "small", loc="left")
+            return str(number)
+
+        return update
+
+    panel = helpers.Panel(draw, number=widgets.IntSlider(1, min=0, max=5))
+    for number in (2, 4, 1, 5):
+        panel.controls["number"].value = number
+        fresh = helpers.Panel(draw, number=widgets.IntSlider(number, min=0, max=5))
+        assert (pixels(panel) == pixels(fresh)).all(), number
+
+
 def test_a_moved_picture_is_the_one_drawn_from_scratch(panel):
     panel.controls["slope"].value = -3
     fresh = helpers.Panel(draw, slope=widgets.IntSlider(-3, min=-10, max=10))
