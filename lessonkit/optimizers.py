@@ -1,12 +1,12 @@
 """Ten optimizers by hand (lesson 14), and how large their updates are: all for stacks of networks of sweep.py.
 
-Each is a class that `sweep.train_many` takes as a setting's "optimizer": made from a list of parameters, with gradients in
-`p.grad`. `step(lrs)` changes each `p.data` in place. lrs: a number, or the learning rates of K networks, (K, 1, 1), for
-parameters of three dimensions that have the K networks as their first. What each does stands in the paper named in
+Each is a class that `sweep.train_many` takes as a setting's "optimizer": made from a list of parameters, with gradients
+in `p.grad`. `step(lrs)` changes each `p.data` in place. lrs: a number, or the learning rates of K networks, (K, 1, 1),
+for parameters of three dimensions that have the K networks as their first. What each does stands in the paper named in
 its docstring; constants are torch's where torch has the optimizer.
 
-Two of them need more than the gradient, and say so by a method `observe`: Eve the loss, and EquilibratedSGD the graph of
-the loss. `train_observed` trains with them.
+Two of them need more than the gradient, and say so by a method `observe`: Eve the loss, and EquilibratedSGD the
+graph of the loss. `train_observed` trains with them.
 """
 
 import torch
@@ -17,14 +17,16 @@ from lessonkit.training import Losses
 
 
 class Optimizer:
-    """What all share: the parameters, the number of steps, and tensors of zeros for what is remembered."""
+    """What all share. parameters: a list of tensors, for each of which `means` and `squares` have one of zeros.
+
+    What an optimizer remembers of the gradient is kept in `means`, of its square in `squares`. steps: how many it made.
+    """
 
     def __init__(self, parameters):
         self.parameters, self.steps = list(parameters), 0
-
-    def zeros(self):
-        """A tensor of zeros for each parameter."""
-        return [torch.zeros_like(p, requires_grad=False) for p in self.parameters]
+        self.means, self.squares = (
+            [torch.zeros_like(p, requires_grad=False) for p in self.parameters] for _ in range(2)
+        )
 
 
 class Momentum(Optimizer):
@@ -35,12 +37,8 @@ class Momentum(Optimizer):
 
     keep = 0.9
 
-    def __init__(self, parameters):
-        super().__init__(parameters)
-        self.velocities = self.zeros()
-
     def step(self, lrs):
-        for p, velocity in zip(self.parameters, self.velocities, strict=True):
+        for p, velocity in zip(self.parameters, self.means, strict=True):
             velocity.mul_(self.keep).add_(p.grad)
             p.data -= lrs * velocity
 
@@ -52,7 +50,7 @@ class Nesterov(Momentum):
     """
 
     def step(self, lrs):
-        for p, velocity in zip(self.parameters, self.velocities, strict=True):
+        for p, velocity in zip(self.parameters, self.means, strict=True):
             velocity.mul_(self.keep).add_(p.grad)
             p.data -= lrs * (p.grad + self.keep * velocity)
 
@@ -64,10 +62,6 @@ class AdaGrad(Optimizer):
     """
 
     eps = 1e-10
-
-    def __init__(self, parameters):
-        super().__init__(parameters)
-        self.squares = self.zeros()
 
     def step(self, lrs):
         for p, square in zip(self.parameters, self.squares, strict=True):
@@ -92,19 +86,16 @@ class RMSProp(AdaGrad):
 class RProp(Optimizer):
     """Each number has a step size of its own: it grows while the gradient keeps its sign; torch.optim.Rprop.
 
-    The learning rates of the first step are the first sizes, and those of later steps have no effect. M. Riedmiller and
+    The learning rates of the first step are the first sizes, and those of later steps have no effect. (`means` has the
+    gradients of the step before, `squares` the sizes.) M. Riedmiller and
     H. Braun, 1993: A direct adaptive method for faster backpropagation learning.
     """
 
     shrink, grow, smallest, largest = 0.5, 1.2, 1e-6, 50
 
-    def __init__(self, parameters):
-        super().__init__(parameters)
-        self.before, self.sizes = self.zeros(), self.zeros()
-
     def step(self, lrs):
         self.steps += 1
-        for p, before, size in zip(self.parameters, self.before, self.sizes, strict=True):
+        for p, before, size in zip(self.parameters, self.means, self.squares, strict=True):
             if self.steps == 1:
                 size.add_(lrs)
             same = (p.grad * before).sign()
@@ -121,10 +112,6 @@ class Adam(Optimizer):
     """
 
     keep, keep_squares, eps = 0.9, 0.999, 1e-8
-
-    def __init__(self, parameters):
-        super().__init__(parameters)
-        self.means, self.squares = self.zeros(), self.zeros()
 
     def directions(self):
         """For each parameter the unbiased mean of the gradient over the root of that of its square."""
@@ -208,7 +195,7 @@ class EquilibratedSGD(Optimizer):
 
     def __init__(self, parameters):
         super().__init__(parameters)
-        self.squares, self.products = self.zeros(), 0
+        self.products = 0
         self.generator = torch.Generator().manual_seed(1)
 
     def observe(self, losses):
@@ -239,7 +226,8 @@ def hessian_products(loss, parameters, vectors):
 def train_observed(settings, steps, X, Y, symbols):
     """sweep.train_many for optimizers with a method `observe`, which gets the step's losses, (K,), before each step.
 
-    settings: as there, all with the same optimizer and shape of network; on a CPU, as one stack. Returns a sweep.Run each.
+    settings: as there, all with the same optimizer and shape of network; on a CPU, as one stack. Returns a sweep.Run
+    for each.
     """
     plants = [sweep.plant(place, setting, symbols) for place, setting in enumerate(settings)]
     training = sweep.Training(plants, steps, X, Y)
@@ -268,8 +256,6 @@ def watched(optimizer, every=10):
     """
 
     class Watched(optimizer):
-        stacks = []  # one list of records for each stack of networks, in the order of their training
-
         def __init__(self, parameters):
             super().__init__(parameters)
             self.matrices = [p for p in self.parameters if min(p.shape[1:]) > 1]
@@ -287,6 +273,7 @@ def watched(optimizer, every=10):
                 self.records.append(torch.stack(ratios))
             self.taken += 1
 
+    Watched.stacks = []  # a list of records for each stack of networks, in the order of their training
     Watched.__name__, Watched.__qualname__ = optimizer.__name__, optimizer.__qualname__
     return Watched
 
@@ -294,17 +281,139 @@ def watched(optimizer, every=10):
 def update_ratios(optimizer):
     """What a `watched` optimizer has recorded: std(update) / std(weight), (networks, records, matrices).
 
-    The matrices stand in the order of `helpers.MLP.weights`. The networks stand in the order of the settings, if these are
-    of one shape. Of networks that were stopped, only as many records as all have.
+    The matrices stand in the order of `helpers.MLP.weights`. The networks stand in the order of the settings, if these
+    are of one shape. Of networks that were stopped, only as many records as all have.
     """
     records = min(map(len, optimizer.stacks))
     stacks = [torch.stack(stack[:records]) for stack in optimizer.stacks]  # (records, matrices, K)
     return torch.cat(stacks, 2).permute(2, 0, 1)
 
 
+def std_of_weights(networks):
+    """The std of each matrix of networks of helpers.MLP, mean over the networks: (matrices,)."""
+    stds = [[w.detach().std() for w in network.weights.values()] for network in networks]
+    return torch.tensor(stds).mean(0)
+
+
 def with_constants(optimizer, **constants):
-    """The same optimizer as a new class with other constants, such as keep=0.5. Raises ValueError for an unknown one."""
+    """The optimizer as a new class with other constants, such as keep=0.5. Raises ValueError for an unknown one."""
     for name in constants:
         if not hasattr(optimizer, name):
             raise ValueError(f"{optimizer.__name__} has no constant {name!r}.")
     return type(optimizer.__name__, (optimizer,), constants)
+
+
+# ---------------------------------------------------------------- Pictures
+
+MATRICES = [
+    "embedding",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "output",
+]  # of helpers.MLP with five hidden layers
+
+
+def plot_by_layer(axes, ratios, title):
+    """Draw update:data of each matrix at the first record, and its mean over the second half of the records.
+
+    ratios: of `update_ratios`, for networks of one setting, (networks, records, 7). Returns both, (7,) each.
+    """
+    first, late = ratios[:, 0].mean(0), ratios[:, ratios.shape[1] // 2 :].mean((0, 1))
+    axes.plot(MATRICES, first, "o", color="C1", label="step 0")
+    axes.plot(MATRICES, late, "s", color="C0", label="second half")
+    axes.set(title=title, yscale="log", xlabel="matrix", ylabel="std of update / of weight")
+    return first, late
+
+
+def edges(values):
+    """The borders between fields, one more than these values, halfway between them on a logarithmic scale."""
+    logs = torch.as_tensor(values, dtype=torch.float64).log()
+    middles = (logs[1:] + logs[:-1]) / 2
+    ends = 2 * logs[:1] - middles[:1], 2 * logs[-1:] - middles[-1:]
+    return torch.cat([ends[0], middles, ends[1]]).exp()
+
+
+def train_momenta(network, momenta, rates, steps, data, examples=4_000, seeds=(1, 2)):
+    """Dev losses of networks trained with Momentum, (momenta, rates): on so many examples, mean over the seeds.
+
+    network: options of helpers.MLP. rates: a tensor of learning rates. data: of helpers.load_splits.
+    """
+    runs = []
+    for momentum in momenta:
+        one = network | {"optimizer": with_constants(Momentum, keep=momentum)}
+        settings = [one | {"lr": lr, "seed": seed} for lr in rates.tolist() for seed in seeds]
+        runs += sweep.train_many(settings, steps, *data.train, len(data.stoi))
+    dev = [part[:examples] for part in data.dev]
+    losses = torch.tensor(sweep.evaluate_many([run.network for run in runs], *dev))
+    return losses.view(len(momenta), len(rates), len(seeds)).mean(2)
+
+
+def bowl_distances(roll, momenta, rates):
+    """How far from the bottom `roll` ends, for each momentum and rate: (momenta, rates). What has blown up is 1e9."""
+    ends = roll(torch.as_tensor(rates)[:, None], torch.tensor(momenta)[:, None, None])[-1]
+    return ends.norm(dim=2).nan_to_num(1e9).clamp(1e-9, 1e9)
+
+
+def draw_momentum(roll, curvatures, momenta, rates, losses, figure):
+    """A path down a bowl, and two maps over learning rate and momentum; returns `update`.
+
+    As helpers.Panel wants it, once all but the figure is given (functools.partial). roll: from a learning rate and a
+    momentum to the places, a list of tensors (2,), or of (momenta, rates, 2). curvatures: of the bowl, (2,). losses:
+    those of `train_momenta`, (momenta, rates), for the second map.
+    """
+    fine = torch.logspace(-2.7, 0.7, 60)
+    bowl_map = fine, momenta, bowl_distances(roll, momenta, fine).log10()
+    names_map = rates, momenta, losses
+    path_axes, *map_axes = figure.subplots(1, 3)
+    small, large = curvatures.tolist()
+    angles = torch.linspace(0, 2 * torch.pi, 100)
+    for height in (0.2, 1, 3, 7, 13):
+        x, y = ((2 * height / one) ** 0.5 for one in (small, large))
+        path_axes.plot(x * angles.cos(), y * angles.sin(), color="0.75", linewidth=0.8)
+    (path,) = path_axes.plot([], [], ".-", color="C0", markersize=3, linewidth=0.8)
+    path_axes.set(title=f"A bowl, condition number {large / small:.0f}", xlabel="x", ylabel="y")
+    path_axes.set(xlim=(-12, 12), ylim=(-3, 3))
+    marks = []
+    titles = "Bowl: distance left (powers of 10)", "Names: dev loss"
+    for axes, (rates, momenta, values), title in zip(
+        map_axes, (bowl_map, names_map), titles, strict=True
+    ):
+        memories = [1 / (1 - momentum) for momentum in momenta]
+        names = axes is map_axes[1]
+        limits = {"vmin": 2.4, "vmax": 3.0} if names else {"vmin": -6, "vmax": 2}
+        image = axes.pcolormesh(
+            edges(rates).numpy(),
+            edges(memories).numpy(),
+            values.numpy(),
+            cmap="viridis_r",
+            **limits,
+        )
+        axes.set(xscale="log", yscale="log", title=title, xlabel="learning rate")
+        axes.set_yticks(memories, [f"{momentum:g}" for momentum in momenta])
+        axes.minorticks_off()
+        axes.grid(visible=False)
+        figure.colorbar(image, ax=axes)
+        marks += axes.plot([], [], "o", color="red", markersize=9, markerfacecolor="none", mew=2)
+        memory = torch.tensor(memories)
+        line = (0.2 / memory) if names else (2 * (2 - 1 / memory) / large)
+        axes.plot(line, memory, color="red", linestyle=":" if names else "-", linewidth=1.5)
+    map_axes[0].set_ylabel("momentum")
+
+    def update(lr, momentum):
+        places = torch.stack(roll(lr, momentum)).nan_to_num(1e3).clamp(-1e3, 1e3)
+        path.set_data(*places.T)
+        for mark in marks:
+            mark.set_data([lr], [1 / (1 - momentum)])
+        column = min(range(len(rates)), key=lambda k: abs(rates[k] / lr - 1))
+        loss, left = losses[list(momenta).index(momentum)][column].item(), places[-1].norm().item()
+        limit = 2 * (1 + momentum) / large
+        said = f"{left:.2g} is left of the distance" if left < 8 else "it does not come closer"
+        return (
+            f"Bowl: after {len(places) - 1} steps {said}; it diverges above lr {limit:.2f}. "
+            f"Names: lr / (1 − momentum) is {lr / (1 - momentum):.2g}, dev loss {loss:.2f}."
+        )
+
+    return update

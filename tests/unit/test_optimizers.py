@@ -110,9 +110,13 @@ def by_formula(rate_and_direction):
                     m = means[k][i][j] / (1 - 0.9 ** (step + 1))
                     s = squares[k][i][j] / (1 - 0.999 ** (step + 1))
                     direction.append((m, s))
-                rate, moves = rate_and_direction(memory[k], i, losses[k].item(), flat[k][i], direction)
+                rate, moves = rate_and_direction(
+                    memory[k], i, losses[k].item(), flat[k][i], direction
+                )
                 flat[k][i] = [x - rate * move for x, move in zip(flat[k][i], moves, strict=True)]
-    return torch.tensor([sum(parts, []) for parts in flat], dtype=torch.float64)
+    return torch.tensor(
+        [[x for part in parts for x in part] for parts in flat], dtype=torch.float64
+    )
 
 
 def test_LAMB_is_its_formula():
@@ -212,3 +216,52 @@ def test_constants_can_be_changed_and_must_exist():
     assert with_constants(optimizers.Momentum, keep=0.5).keep == 0.5
     with pytest.raises(ValueError, match="no constant 'kept'"):
         with_constants(optimizers.Momentum, kept=0.5)
+
+
+CURVATURES = torch.tensor([0.1, 4.0])
+
+
+def roll(lr, momentum, steps=300):
+    places, velocity = [torch.tensor([-8.0, 1.5])], 0
+    for _ in range(steps):
+        velocity = momentum * velocity + CURVATURES * places[-1]
+        places.append(places[-1] - lr * velocity)
+    return places
+
+
+@pytest.mark.parametrize("momentum", [0, 0.5, 0.8, 0.9])
+def test_the_bowl_has_the_limit_that_is_drawn(momentum):
+    limit = 2 * (1 + momentum) / 4
+    inside, outside = optimizers.bowl_distances(roll, [momentum], [0.97 * limit, 1.03 * limit])[0]
+    assert inside < 1 < outside
+
+
+def test_the_panel_follows_its_settings():
+    from matplotlib.figure import Figure
+
+    rates, momenta = torch.tensor([0.01, 0.1, 1.0]), [0, 0.9]
+    losses = torch.tensor([[2.7, 2.6, 2.5], [2.4, 2.8, float("nan")]])
+    update = optimizers.draw_momentum(roll, CURVATURES, momenta, rates, losses, Figure((11, 3)))
+    assert "diverges above lr 0.50" in update(0.1, 0)
+    assert "dev loss 2.60" in update(0.1, 0)
+    words = update(1.0, 0.9)
+    assert "does not come closer" in words
+    assert "dev loss nan" in words
+
+
+def test_edges_lie_between_the_values():
+    assert torch.allclose(optimizers.edges([1.0, 100.0]).float(), torch.tensor([0.1, 10, 1000]))
+
+
+def test_momenta_are_trained_as_the_table_says():
+    from types import SimpleNamespace
+
+    X, Y = examples()
+    data = SimpleNamespace(train=(X, Y), dev=(X, Y), stoi=dict.fromkeys(range(27)))
+    rates = torch.tensor([0.01, 0.1])
+    table = optimizers.train_momenta({"width": 8}, [0, 0.9], rates, 3, data)
+    runs = [
+        sweep.train_many([{"width": 8, "lr": 0.1, "seed": seed}], 3, X, Y, 27) for seed in (1, 2)
+    ]
+    alone = [helpers.evaluate(one.network, X, Y) for (one,) in runs]
+    assert table[0, 1].item() == pytest.approx(sum(alone) / 2, abs=1e-4)
