@@ -278,15 +278,22 @@ def watched(optimizer, every=10):
     return Watched
 
 
-def update_ratios(optimizer):
+def update_ratios(optimizer, networks):
     """What a `watched` optimizer has recorded: std(update) / std(weight), (networks, records, matrices).
 
-    The matrices stand in the order of `helpers.MLP.weights`. The networks stand in the order of the settings, if these
-    are of one shape. Of networks that were stopped, only as many records as all have.
+    networks: how many were to be trained, all of one shape; they stand in the order of the settings. The matrices stand
+    in that of `helpers.MLP.weights`. If the training was stopped, there are as many records as all that had begun have,
+    and nan for the other networks.
     """
-    records = min(map(len, optimizer.stacks))
-    stacks = [torch.stack(stack[:records]) for stack in optimizer.stacks]  # (records, matrices, K)
-    return torch.cat(stacks, 2).permute(2, 0, 1)
+    begun = [stack for stack in optimizer.stacks if stack]
+    records = min(map(len, begun), default=1)
+    ratios = torch.full((networks, records, len(MATRICES)), torch.nan)
+    if begun:
+        stacks = [torch.stack(stack[:records]) for stack in begun]  # (records, matrices, K)
+        recorded = torch.cat(stacks, 2).permute(2, 0, 1)
+        ratios = torch.full((networks, *recorded.shape[1:]), torch.nan)
+        ratios[: len(recorded)] = recorded
+    return ratios
 
 
 def std_of_weights(networks):

@@ -194,7 +194,7 @@ def test_watching_changes_nothing_and_tells_the_updates():
     watched = sweep.train_many(settings(Watched, 18), 4, X, Y, 27)
     plain = sweep.train_many(settings(optimizers.Adam, 18), 4, X, Y, 27)
     assert watched[17].losses == pytest.approx(plain[17].losses, abs=1e-5)
-    ratios = optimizers.update_ratios(Watched)
+    ratios = optimizers.update_ratios(Watched, 18)
     assert ratios.shape == (18, 2, 7)
     g = torch.Generator().manual_seed(17)
     weight = helpers.MLP(g, 27, width=8).weights["layer 2"].detach()
@@ -265,3 +265,14 @@ def test_momenta_are_trained_as_the_table_says():
     ]
     alone = [helpers.evaluate(one.network, X, Y) for (one,) in runs]
     assert table[0, 1].item() == pytest.approx(sum(alone) / 2, abs=1e-4)
+
+
+def test_of_a_training_that_was_stopped_there_are_as_many_updates_as_asked_for():
+    X, Y = examples()
+    Watched = optimizers.watched(optimizers.Adam, every=2)
+    assert optimizers.update_ratios(Watched, 3).isnan().all()
+    sweep.train_many(settings(Watched, 2), 4, X, Y, 27)
+    ratios = optimizers.update_ratios(Watched, 5)
+    assert ratios.shape == (5, 2, 7)
+    assert ratios[:2].isfinite().all()
+    assert ratios[2:].isnan().all()
