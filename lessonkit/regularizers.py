@@ -383,11 +383,11 @@ def draw_curves(figure, runs_of, methods):
         ax.legend()
     axes[0].set_ylabel("loss")
 
-    def update(method, strength):
-        case = (method, methods[method][strength - 1]) if strength else "none"
+    def update(remedy, strength):
+        case = (remedy, methods[remedy][strength - 1]) if strength else "none"
         for split, line in lines.items():
             line.set_data(at, curves[case][split])
-        name = f"{method} {case[1]:g}" if strength else "No penalty, no dropout"
+        name = f"{remedy} {case[1]:g}" if strength else "No remedy"
         train, dev = (curves[case][split][-1].item() for split in SPLITS)
         lowest = curves[case]["dev"].argmin().item()
         return (
