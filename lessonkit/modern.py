@@ -9,7 +9,6 @@ branches; a norm divides by the std. Shapes are written (rows, columns).
 """
 
 import math
-from itertools import pairwise
 from math import nan
 
 import matplotlib.pyplot as plt
@@ -34,12 +33,14 @@ class Layer:
     """f(x) = nonlinearity(x @ W + b). W: (K, width, width) or (width, width); b: (K, 1, width) or None for none.
 
     g, of the shape of b, holds ones: a norm may use it as its learned gain, with b as its shift. A norm over the batch
-    leaves its statistics in `seen`, and uses those in `kept` once these are there: see `calibrate`. following: the next layer.
+    leaves its statistics in `seen`, and uses those in `kept` once these are there: see `calibrate`.
+    number: its place in a network, from 0. following: the next layer; of the last one, the first.
     """
 
     def __init__(self, W, b=None, g=None, nonlinearity=torch.tanh):
         self.W, self.b, self.g, self.nonlinearity = W, b, g, nonlinearity
-        self.seen = self.kept = self.following = None
+        self.seen = self.kept = None
+        self.number, self.following = 0, self
 
     def __call__(self, x):
         x = x @ self.W
@@ -97,8 +98,8 @@ class Deep:
             )
             for number in range(depth)
         ]
-        for f, following in pairwise(self.layers):
-            f.following = following
+        for number, f in enumerate(self.layers):
+            f.number, f.following = number, self.layers[(number + 1) % depth]
         self.output = drawn(width, symbols, LAST_SCALE * width**-0.5)
         self.output_bias = filled(0, symbols)
 
