@@ -407,7 +407,9 @@ def draw_rates(losses, same_rate, reference, guess):
     axes[0, 0].legend(loc="lower left")
     figure.supxlabel("learning rate")
     figure.supylabel("dev loss after 500 steps, mean of five")
-    figure.suptitle("Six forms, three depths (dotted: the letters' frequencies)")
+    figure.suptitle(
+        "Where the best rate moves with the depth, and where it stays (dotted: the letters' frequencies)"
+    )
     plt.show()
     print("           4 layers, best     64 layers, best    64 layers, rate of four")
     for name in forms:
