@@ -8,8 +8,9 @@ The theory is that of wide layers with random weights: G. Yang and S. Schoenholz
 branches; a norm divides by the std. Shapes are written (rows, columns).
 """
 
+import json
 import math
-from math import nan
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
@@ -234,6 +235,8 @@ FORMS = {"plain": plain, "residual": residual, "zero": residual, "scaled": scale
 FORMS |= {"post-norm": post_norm, "pre-norm": pre_norm, "zero, scaled": scaled}
 OPTIONS = {"zero": {"draw": zeros}, "pre-norm": {"last": norm}, "zero, scaled": {"draw": zeros}}
 RATES = 0.0015625 * 2.0 ** torch.arange(11)  # 0.0016 to 1.6
+DEPTHS = [4, 16, 64]
+RATE_FILE = Path(__file__).resolve().parent.parent / "rate_map.json"  # made by tools/rate_map.py
 
 
 def network(form, depth, seeds, symbols):
@@ -256,49 +259,27 @@ def search(form, depth, *, steps=500, seeds=range(10, 15), device=None):
     return evaluate(networks, Xdev, Ydev).view(len(RATES), -1)
 
 
-# Mean dev losses over RATES, by form and depth: five seeds (10 to 14), 500 steps, width 50; by torch 2.13 on a CPU.
-# nan: one of the five, or more, blew up. The standard errors are about 0.01 where a network learns.
-_SEARCHED = {
-    "plain": {
-        4: [3.238, 3.176, 3.027, 2.774, 2.623, 2.537, 2.475, 2.439, 2.447, 2.509, 13.350],
-        16: [3.250, 3.173, 2.907, 2.725, 2.634, 2.569, 2.544, 2.544, 2.603, 2.739, 23.057],
-        64: [3.202, 3.009, 2.845, 2.808, 2.792, 2.769, 2.792, 2.807, 2.804, 2.808, 25.870],
-    },
-    "residual": {
-        4: [2.913, 2.772, 2.652, 2.571, 2.517, 2.477, 2.457, 2.457, 2.496, nan, nan],
-        16: [2.729, 2.622, 2.545, 2.492, 2.482, 2.520, 2.557, 2.619, nan, nan, nan],
-        64: [2.662, 2.641, 2.663, 2.783, 2.965, 2.819, 3.177, nan, nan, nan, nan],
-    },
-    "zero": {
-        4: [3.045, 2.857, 2.688, 2.595, 2.549, 2.524, 2.504, 2.494, 2.500, 2.498, nan],
-        16: [2.926, 2.695, 2.597, 2.551, 2.532, 2.529, 2.542, 2.579, nan, nan, nan],
-        64: [2.667, 2.598, 2.574, 2.575, 2.592, 2.619, 2.682, nan, nan, nan, nan],
-    },
-    "scaled": {
-        4: [3.032, 2.892, 2.751, 2.639, 2.567, 2.522, 2.488, 2.466, 2.453, 2.460, nan],
-        16: [3.034, 2.896, 2.756, 2.640, 2.561, 2.509, 2.473, 2.459, 2.460, 2.458, nan],
-        64: [3.025, 2.885, 2.749, 2.640, 2.564, 2.514, 2.478, 2.459, 2.451, 2.446, nan],
-    },
-    "post-norm": {
-        4: [3.071, 2.921, 2.750, 2.620, 2.540, 2.487, 2.454, 2.453, 2.515, 2.747, 3.993],
-        16: [3.067, 2.861, 2.681, 2.570, 2.497, 2.454, 2.449, 2.500, 2.662, 8.988, 19.372],
-        64: [2.982, 2.761, 2.644, 2.581, 2.552, 2.570, 2.656, 2.849, 3.261, 7.352, 18.571],
-    },
-    "pre-norm": {
-        4: [3.074, 2.933, 2.765, 2.630, 2.545, 2.492, 2.458, 2.459, 2.517, 2.727, 3.492],
-        16: [3.062, 2.896, 2.723, 2.597, 2.515, 2.461, 2.443, 2.470, 2.580, 2.938, 4.066],
-        64: [3.076, 2.883, 2.693, 2.575, 2.497, 2.450, 2.435, 2.461, 2.543, 2.893, 4.065],
-    },
-    "zero, scaled": {
-        4: [3.071, 2.923, 2.761, 2.640, 2.571, 2.532, 2.503, 2.479, 2.469, 2.473, nan],
-        16: [3.077, 2.928, 2.762, 2.639, 2.568, 2.524, 2.494, 2.473, 2.469, 2.480, 2.519],
-        64: [3.077, 2.926, 2.762, 2.641, 2.571, 2.531, 2.504, 2.482, 2.466, 2.466, 2.505],
-    },
-}
-RATE_MAP = {
-    form: {depth: torch.tensor(losses).nan_to_num(math.inf) for depth, losses in of_form.items()}
-    for form, of_form in _SEARCHED.items()
-}
+def rate_map(path=RATE_FILE):
+    """What tools/rate_map.py has saved: {form: {depth: mean dev losses over RATES}}, and the same of their errors.
+
+    inf: one of the five networks, or more, blew up.
+    """
+    saved = json.loads(Path(path).read_text(encoding="utf-8"))
+
+    def table(part):
+        filled = [math.inf if loss is None else loss for loss in part]
+        return torch.tensor(filled)
+
+    return tuple(
+        {
+            form: {int(depth): table(part) for depth, part in of_form.items()}
+            for form, of_form in saved[name].items()
+        }
+        for name in ("mean", "error")
+    )
+
+
+RATE_MAP, RATE_ERRORS = rate_map()
 
 # ---------------------------------------------------------------- Theory of wide layers
 
