@@ -381,7 +381,9 @@ def draw_momentum(roll, curvatures, momenta, rates, losses, figure):
         x, y = ((2 * height / one) ** 0.5 for one in (small, large))
         path_axes.plot(x * angles.cos(), y * angles.sin(), color="0.75", linewidth=0.8)
     (path,) = path_axes.plot([], [], ".-", color="C0", markersize=3, linewidth=0.8)
-    path_axes.set(title=f"A bowl, condition number {large / small:.0f}", xlabel="x", ylabel="y")
+    path_axes.set(
+        title=f"A bowl, condition number {large / small:.0f}", xlabel="x", ylabel="y, stretched"
+    )
     path_axes.set(xlim=(-12, 12), ylim=(-3, 3))
     marks = []
     titles = "Bowl: distance left (powers of 10)", "Names: dev loss"
