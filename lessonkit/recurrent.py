@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 
+from lessonkit.data import build_dataset, split_names
 from lessonkit.interrupts import progress, stoppable
 from lessonkit.training import mean_and_error
 
@@ -390,6 +391,42 @@ def window_dev_loss(network, X, Y):
     return sum(pieces) / len(X)
 
 
+def train_on_names(data, cell, units, seeds, rates, steps, *, dev=1_000, **options):
+    """Train five networks, or as many as there are seeds, at each rate: (parameters of one, dev losses).
+
+    data: a Splits. The losses are (rates, seeds), per letter on the first `dev` dev names. options: of Recurrent or of
+    `train`.
+    """
+    train_names, dev_names, _ = split_names(data.names)
+    of_training = {name: options.pop(name) for name in ("limit", "optimizer") if name in options}
+    symbols, each = len(data.stoi), torch.as_tensor(rates).repeat_interleave(len(seeds))
+    network = Recurrent(cell, units, [*seeds] * len(rates), symbols, symbols, **options)
+    train(network, names_loss(padded(train_names, data.stoi)), steps, each, **of_training)
+    losses = names_dev_loss(network, padded(dev_names[:dev], data.stoi))
+    return network.count(), losses.view(len(rates), len(seeds))
+
+
+def compare_on_names(data, windows, cells, seeds, steps, dev=1_000):
+    """Windows and cells on the names: {name: (parameters, dev losses of the seeds)}.
+
+    windows: {letters: (units, rate)}. cells: {cell: (units, rate)}; GRU and LSTM have torch's gain and a bias of 1 in
+    the gate that keeps. A minibatch is 32 names, or 228 letters, which is about as many.
+    """
+    train_names, dev_names, _ = split_names(data.names)
+    found = {}
+    for block, (units, rate) in windows.items():
+        network = Window(block, units, seeds, len(data.stoi))
+        examples = build_dataset(train_names, data.stoi, block)
+        train(network, window_loss(*examples, 228), steps, rate)
+        loss = window_dev_loss(network, *build_dataset(dev_names[:dev], data.stoi, block))
+        found[f"MLP, {block} letters"] = network.count(), loss
+    for cell, (units, rate) in cells.items():
+        start = {"gain": TORCH, "keep": 1.0} if kind_of(cell) in KEEPS else {}
+        count, losses = train_on_names(data, cell, units, seeds, [rate], steps, dev=dev, **start)
+        found[cell.__name__.upper()] = count, losses[0]
+    return found
+
+
 def next_letters(names, context):
     """What follows this context of letters, by the letter before it: {letter: Counter of the next letters}."""
     found, size = {}, len(context)
@@ -428,6 +465,21 @@ def steps_to(gradients, share=1e-3):
     """The first step back at which the gradient is at most this share, or nan."""
     below = (gradients <= share).nonzero()
     return below[0].item() if len(below) else float("nan")
+
+
+def draw_plain(measured, theory, guess):
+    """The gradient over time of plain RNNs, by the name of a gain, and its end in a table. guess: steps, marked."""
+    ax = plt.figure(figsize=(8, 4)).gca()
+    time_axes(ax, top=1e7, bottom=1e-10)
+    for name, color in zip(measured, COLORS, strict=False):
+        draw_fading(ax, measured[name], theory[name], f"gain {name}", color)
+    ax.set_title("A plain RNN: the gradient over time (lines: theory, dots: measured)")
+    ax.legend(loc="upper left")
+    guess.mark(ax, "x")
+    plt.show()
+    for name in measured:
+        ends = f"{measured[name][-1]:.1e} (theory {theory[name][-1]:.1e})"
+        print(f"gain {name:13} 40 steps back: {ends}")
 
 
 def fading_panel(figure, curves):
@@ -551,6 +603,20 @@ def draw_recall(plans, delays, shares, guess):
             rows = [(T, *mean_and_error(shares[name, T][n])) for T in delays[-2:]]
             words = [f"T = {T}: {mean:3.0f} ± {error:2.0f} %" for T, mean, error in rows]
             print(f"{name:4} {'gain' if setting == 'gain' else 'bias'} {value:4.2f}   ", *words)
+
+
+def print_reach(plans, delay, reach, shares):
+    """A table of the gradient over the whole delay, before and after training, the median over seeds.
+
+    plans, shares: as in `draw_recall`. reach: {(cell, delay): (before or after, values, seeds)}.
+    """
+    for name, (_, setting, values, _) in plans.items():
+        for n, value in enumerate(values):
+            start, trained = reach[name, delay][:, n].median(1).values
+            words = f"at the start {start:.0e}, trained {trained:.0e}"
+            right = shares[name, delay][n].mean()
+            setting = "gain" if setting == "gain" else "bias"
+            print(f"{name:4} {setting} {value:4.2f}: {words}; {right:3.0f} % right")
 
 
 def draw_names(losses, steps):

@@ -14,6 +14,8 @@ def clip(gradients, limit):
 """
 HALF = """
 def half_life(b):
+    import math
+
     gate = torch.sigmoid(torch.tensor(b)).item()
     return {}
 """
