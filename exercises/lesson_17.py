@@ -80,7 +80,7 @@ def clip(answer):
             ),
             (flat, "nothing was changed, though the whole is longer than the limit."),
         ]
-        recognize(result, usual, 1e-4, relative=True, start=start)
+        recognize(result, usual, 1e-5, start=start)
         raise Wrong(start + f"yours has the length {result.norm():.3g}. What should it be?")
     return "The direction stays, so a clipped step is only shorter."
 

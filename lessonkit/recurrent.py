@@ -532,11 +532,14 @@ def draw_over(ax, places, values, label, color, top=None, **options):
 def draw_clipped(rates, losses, top=3.0):
     """Dev losses over the learning rate, and a table. losses: {"not clipped" or "clipped": (rates, seeds)}."""
     ax = plt.figure(figsize=(7, 3.2)).gca()
-    for (name, values), color, fmt in zip(losses.items(), ("C1", "C0"), ("o-", "s-"), strict=True):
-        draw_over(ax, rates, values, name, color, top, fmt=fmt)
+    for (name, values), color, fmt in zip(losses.items(), ("C1", "C0"), ("o-", "s--"), strict=True):
+        size = 10 if fmt == "o-" else 5
+        draw_over(ax, rates, values, name, color, top, fmt=fmt, markersize=size)
     ax.set(xscale="log", xlabel="learning rate", ylabel="dev loss, mean of five", ylim=(2.25, top))
+    ax.set_xticks(rates.tolist(), [f"{rate:g}" for rate in rates.tolist()])
+    ax.minorticks_off()
     ax.set_title("Clipping makes room for a larger rate (triangle: off the scale)")
-    ax.legend(loc="lower left")
+    ax.legend(loc="upper left")
     plt.show()
     for name, values in losses.items():
         mean, error = mean_and_error(values.T)
@@ -591,8 +594,8 @@ def draw_recall(plans, delays, shares, guess):
             of_value = torch.stack([shares[name, delay][n] for delay in delays])
             label = f"{'gain' if setting == 'gain' else 'bias'} {value:.2g}"
             draw_over(ax, delays, of_value, label, color, fmt="o-")
-        ax.set(title=name, xlabel="T, letters in between", xticks=delays, ylim=(0, 105))
-        ax.legend(loc="lower left")
+        ax.set(title=name, xlabel="T, letters in between", xticks=delays, ylim=(-5, 105))
+        ax.legend(loc="lower left", fontsize=8)
         if name == "LSTM":
             guess.mark(ax, "y")
     axes[0].set_ylabel("right answers in %, mean of five")
