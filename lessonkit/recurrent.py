@@ -613,6 +613,7 @@ def print_reach(plans, delay, reach, shares):
 
     plans, shares: as in `draw_recall`. reach: {(cell, delay): (before or after, values, seeds)}.
     """
+    print(f"gradient {delay} steps back, and answers after training")
     for name, (_, setting, values, _) in plans.items():
         for n, value in enumerate(values):
             start, trained = reach[name, delay][:, n].median(1).values
