@@ -590,7 +590,8 @@ def draw_recall(plans, delays, shares, guess):
     figure, axes = plt.subplots(1, len(plans), figsize=(11, 3.6), sharey=True)
     for ax, (name, (_, setting, values, _)) in zip(axes, plans.items(), strict=True):
         ax.axhline(100 / FIRST, color="0.6", linestyle="--")
-        for n, (value, color) in enumerate(zip(values, COLORS, strict=False)):
+        for n, value in enumerate(values):
+            color = COLORS[n] if len(values) == 3 else COLORS[2 * n]  # bias 3 has one color
             of_value = torch.stack([shares[name, delay][n] for delay in delays])
             label = f"{'gain' if setting == 'gain' else 'bias'} {value:.2g}"
             draw_over(ax, delays, of_value, label, color, fmt="o-")
