@@ -392,18 +392,20 @@ def window_dev_loss(network, X, Y):
 
 
 def train_on_names(data, cell, units, seeds, rates, steps, *, dev=1_000, **options):
-    """Train five networks, or as many as there are seeds, at each rate: (parameters of one, dev losses).
+    """Train a network for each seed at each rate: (parameters of one, dev losses, lengths of the gradients).
 
-    data: a Splits. The losses are (rates, seeds), per letter on the first `dev` dev names. options: of Recurrent or of
-    `train`.
+    data: a Splits. The losses are (rates, seeds), per letter on the first `dev` dev names; the lengths are those before
+    clipping, (steps, rates, seeds). options: of Recurrent or of `train`.
     """
     train_names, dev_names, _ = split_names(data.names)
     of_training = {name: options.pop(name) for name in ("limit", "optimizer") if name in options}
     symbols, each = len(data.stoi), torch.as_tensor(rates).repeat_interleave(len(seeds))
     network = Recurrent(cell, units, [*seeds] * len(rates), symbols, symbols, **options)
-    train(network, names_loss(padded(train_names, data.stoi)), steps, each, **of_training)
+    columns = padded(train_names, data.stoi)
+    _, lengths = train(network, names_loss(columns), steps, each, **of_training)
     losses = names_dev_loss(network, padded(dev_names[:dev], data.stoi))
-    return network.count(), losses.view(len(rates), len(seeds))
+    shape = len(rates), len(seeds)
+    return network.count(), losses.view(shape), lengths.view(-1, *shape)
 
 
 def compare_on_names(data, windows, cells, seeds, steps, dev=1_000):
@@ -422,7 +424,7 @@ def compare_on_names(data, windows, cells, seeds, steps, dev=1_000):
         found[f"MLP, {block} letters"] = network.count(), loss
     for cell, (units, rate) in cells.items():
         start = {"gain": TORCH, "keep": 1.0} if kind_of(cell) in KEEPS else {}
-        count, losses = train_on_names(data, cell, units, seeds, [rate], steps, dev=dev, **start)
+        count, losses, _ = train_on_names(data, cell, units, seeds, [rate], steps, dev=dev, **start)
         found[cell.__name__.upper()] = count, losses[0]
     return found
 
@@ -529,8 +531,11 @@ def draw_over(ax, places, values, label, color, top=None, **options):
             ax.plot([place], [top], "^", color=color, mfc="white", clip_on=False, zorder=5)
 
 
-def draw_clipped(rates, losses, top=3.0):
-    """Dev losses over the learning rate, and a table. losses: {"not clipped" or "clipped": (rates, seeds)}."""
+def draw_clipped(rates, losses, lengths, limit, top=3.0):
+    """Dev losses over the learning rate, and a table of these and of the gradients.
+
+    losses: {"not clipped" or "clipped": (rates, seeds)}. lengths: the same, of the gradients, (steps, rates, seeds).
+    """
     ax = plt.figure(figsize=(7, 3.2)).gca()
     for (name, values), color, fmt in zip(losses.items(), ("C1", "C0"), ("o-", "s--"), strict=True):
         size = 10 if fmt == "o-" else 5
@@ -542,9 +547,12 @@ def draw_clipped(rates, losses, top=3.0):
     ax.legend(loc="upper left")
     plt.show()
     for name, values in losses.items():
-        mean, error = mean_and_error(values.T)
-        rows = zip(rates, mean, error, strict=True)
-        print(f"{name:11}", *[f" rate {rate:.1f}: {a:.2f} ± {b:.2f}" for rate, a, b in rows])
+        for n, rate in enumerate(rates):
+            mean, error = mean_and_error(values[n])
+            long = lengths[name][:, n]
+            over = 100 * (long > limit).float().mean()
+            words = f"longest gradient {long.max():.1f}, above {limit:g} in {over:.0f} % of steps"
+            print(f"{name:11} rate {rate:.0f}: loss {mean:5.2f} ± {error:.2f}; {words}")
 
 
 def draw_two_cells(plain, gated, gate):
@@ -581,47 +589,39 @@ def draw_two_cells(plain, gated, gate):
         )
 
 
-def draw_recall(plans, delays, shares, guess):
-    """The share of right answers over the delay, a panel for each cell, and a table for 20 and 40 letters.
+def draw_recall(plans, delays, shares, reach, alike, guess):
+    """The share of right answers over the delay, a panel for each cell, and a table.
 
-    plans: {cell: (function, setting, values, rates)}. shares: {(cell, delay): (values, seeds)}, in %. guess: a
-    helpers.Guess of a share, marked in the panel "LSTM".
+    plans: {cell: (function, setting, values, rates)}. shares: {(cell, delay): (2, values, seeds)}, in %, at the rate
+    `alike` and at its own. reach: {(cell, delay): (values, seeds)}, the gradient over the delay before training.
+    guess: a helpers.Guess of a share, marked in the panel "LSTM".
     """
-    figure, axes = plt.subplots(1, len(plans), figsize=(11, 3.6), sharey=True)
+    figure, axes = plt.subplots(1, len(plans), figsize=(11, 3.8), sharey=True)
     for ax, (name, (_, setting, values, _)) in zip(axes, plans.items(), strict=True):
-        ax.axhline(100 / FIRST, color="0.6", linestyle="--")
+        ax.axhline(100 / FIRST, color="0.6", linestyle=":")
         for n, value in enumerate(values):
             color = COLORS[n] if len(values) == 3 else COLORS[2 * n]  # bias 3 has one color
-            of_value = torch.stack([shares[name, delay][n] for delay in delays])
             label = f"{'gain' if setting == 'gain' else 'bias'} {value:.2g}"
-            draw_over(ax, delays, of_value, label, color, fmt="o-")
+            for which, fmt in enumerate(("o-", "s--")):
+                of_value = torch.stack([shares[name, delay][which, n] for delay in delays])
+                places = [delay + (n - 1) * 0.5 for delay in delays]
+                draw_over(ax, places, of_value, label if not which else None, color, fmt=fmt)
         ax.set(title=name, xlabel="T, letters in between", xticks=delays, ylim=(-5, 105))
         ax.legend(loc="lower left", fontsize=8)
         if name == "LSTM":
             guess.mark(ax, "y")
     axes[0].set_ylabel("right answers in %, mean of five")
-    figure.suptitle("Recall of the first letter, by the start of the cell")
+    figure.suptitle(f"Recall of the first letter (solid: rate {alike:g}, dashed: its own rate)")
     plt.show()
-    for name, (_, setting, values, _) in plans.items():
-        for n, value in enumerate(values):
-            rows = [(T, *mean_and_error(shares[name, T][n])) for T in delays[-2:]]
-            words = [f"T = {T}: {mean:3.0f} ± {error:2.0f} %" for T, mean, error in rows]
-            print(f"{name:4} {'gain' if setting == 'gain' else 'bias'} {value:4.2f}   ", *words)
-
-
-def print_reach(plans, delay, reach, shares):
-    """A table of the gradient over the whole delay, before and after training, the median over seeds.
-
-    plans, shares: as in `draw_recall`. reach: {(cell, delay): (before or after, values, seeds)}.
-    """
-    print(f"gradient {delay} steps back, and answers after training")
-    for name, (_, setting, values, _) in plans.items():
-        for n, value in enumerate(values):
-            start, trained = reach[name, delay][:, n].median(1).values
-            words = f"at the start {start:.0e}, trained {trained:.0e}"
-            right = shares[name, delay][n].mean()
-            setting = "gain" if setting == "gain" else "bias"
-            print(f"{name:4} {setting} {value:4.2f}: {words}; {right:3.0f} % right")
+    print(f"gradient {delays[0]} steps back at the start; right answers for T =", *delays)
+    for name, (_, setting, values, rates) in plans.items():
+        for n, (value, rate) in enumerate(zip(values, rates, strict=True)):
+            words = f"{reach[name, delays[0]][n].median():.0e}"
+            for which, lr in enumerate((alike, rate)):
+                rows = [mean_and_error(shares[name, T][which, n]) for T in delays]
+                right = ", ".join(f"{mean:3.0f} ± {error:2.0f} %" for mean, error in rows)
+                words += f" | rate {lr:<5g} {right}"
+            print(f"{name:4} {'gain' if setting == 'gain' else 'bias'} {value:4.2f}: {words}")
 
 
 def draw_names(losses, steps):
