@@ -332,6 +332,7 @@ def plot_by_layer(axes, ratios, title):
     axes.plot(MATRICES, first, "o", color="C1", label="step 0")
     axes.plot(MATRICES, late, "s", color="C0", label="second half")
     axes.set(title=title, yscale="log", xlabel="matrix", ylabel="std of update / of weight")
+    axes.legend()
     return first, late
 
 
