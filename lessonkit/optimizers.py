@@ -336,6 +336,14 @@ def plot_by_layer(axes, ratios, title):
     return first, late
 
 
+def in_second_half(ratios):
+    """Update:data of the hidden layers, its geometric mean over the second half of the records and all networks.
+
+    ratios: of `update_ratios`, for networks of one setting, (networks, records, 7).
+    """
+    return ratios[:, ratios.shape[1] // 2 :, 1:6].log().mean().exp()
+
+
 def edges(values):
     """The borders between fields, one more than these values, halfway between them on a logarithmic scale."""
     logs = torch.as_tensor(values, dtype=torch.float64).log()
