@@ -424,12 +424,13 @@ def draw_curves(figure, runs_of, methods):
         for case, runs in runs_of.items()
     }
     at = runs_of["none"][0].at
+    least = min(one.nan_to_num(9).min().item() for pair in curves.values() for one in pair.values())
     lines = {}
     for ax, (split, color) in zip(axes, SPLITS.items(), strict=True):
         ax.plot(at, curves["none"][split], color="0.7", label="none")
         lines[split] = ax.plot(at, curves["none"][split], "o-", color=color, label=split)[0]
         ax.set(title=f"{split} loss, mean of {len(runs_of['none'])}", xlabel="step")
-        ax.set(ylim=(1.8, 2.9), xlim=(-0.03 * at[-1], 1.03 * at[-1]))
+        ax.set(ylim=(least - 0.1, least + 1), xlim=(-0.03 * at[-1], 1.03 * at[-1]))
         ax.legend()
     axes[0].set_ylabel("loss")
 
