@@ -9,46 +9,47 @@ WITHIN = 1e-5
 
 
 @exercise("15.1")
-def dropout(answer):
-    """Of (h, p, noise, training): h with a share p set to 0 and the rest divided by 1 - p; h itself in use."""
+def max_norm(answer):
+    """Of (W, limit): each column of W, (inputs, units), scaled down to the length `limit`, if it is longer."""
     g = torch.Generator().manual_seed(1)
-    for p in (0.25, 0.8):
-        h = torch.randn((6, 8), generator=g)
-        noise = torch.rand((6, 8), generator=g)
-        kept = (noise >= p).float()
-        used = as_tensor(call(answer, h.clone(), p, noise.clone(), False), h.shape, "the result")
-        start = f"p = {p}, training = False: "
+    W = torch.randn((6, 8), generator=g) * torch.linspace(0.2, 2, 8)
+    for limit in (2.0, 3.0):
+        result = as_tensor(call(answer, W.clone(), limit), W.shape, "the result")
+        length = W.norm(dim=0)
+        right = W * (limit / length).clamp(max=1)
+        if close(result, right, WITHIN):
+            continue
+        start = f"limit = {limit:g}: "
+        rows = W.norm(dim=1, keepdim=True)
         usual = [
-            (h * kept / (1 - p), "outputs are still dropped. Is that wanted in use?"),
-            (h * (1 - p), "the outputs are scaled. You divide in training: what is left to do?"),
-            (h / (1 - p), "the outputs are scaled, though nothing was dropped."),
-        ]
-        recognize(used, usual, WITHIN, start=start)
-        if not close(used, h, WITHIN):
-            raise Wrong(f"{start}the outputs should come back as they are. Do they?")
-        dropped = as_tensor(call(answer, h.clone(), p, noise.clone(), True), h.shape, "the result")
-        start = f"p = {p}, training = True: "
-        usual = [
-            (h * kept, "the right ones are 0, but the mean gets smaller. What makes up for it?"),
+            (W, "nothing has changed. Some columns are longer than the limit."),
+            (W * limit / length, "the short columns have grown. What should become of those?"),
             (
-                h * (1 - kept) / p,
-                "those that should stay are 0. Which share of the noise is below p?",
+                W * (limit / rows).clamp(max=1),
+                "you limit the rows. Along which dimension do the weights into one unit lie?",
             ),
             (
-                h * (1 - kept) / (1 - p),
-                "those that should stay are 0, and those that should go stay.",
+                W.clamp(-limit, limit),
+                "you limit each weight. What is to be limited is the length of a column.",
             ),
-            (h * (1 - kept), "those that should stay are 0, and the mean is not made up for."),
-            (h * kept / p, "you divide by p. With which probability does an output stay?"),
-            (h * kept * (1 - p), "the outputs get smaller twice. Multiply, or divide?"),
-            (h, "nothing is dropped in training."),
+            (
+                W * (limit / W.norm()).clamp(max=1),
+                "you limit the whole matrix. Each column has a length of its own.",
+            ),
+            (
+                W * (limit / length**2).clamp(max=1),
+                "the long columns get too short. Is the length the sum of squares, or its root?",
+            ),
+            (
+                W * (limit / length).clamp(min=1),
+                "the short columns grow, and the long ones stay. Which factors should be 1?",
+            ),
         ]
-        recognize(dropped, usual, WITHIN, start=start)
-        if not close(dropped, h * kept / (1 - p), WITHIN):
-            raise Wrong(
-                f"{start}wrong values. What is an output if its noise is below p, and what else?"
-            )
-    return "In training the mean is kept, so in use there is nothing to do."
+        recognize(result, usual, WITHIN, start=start)
+        raise Wrong(
+            f"{start}not the columns that are wanted. What is the length of each in your result?"
+        )
+    return "Directions stay as they were. Only the long columns are shorter."
 
 
 @exercise("15.2")

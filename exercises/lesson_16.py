@@ -7,48 +7,55 @@ from exercises import Wrong, as_number, as_tensor, call, close, exercise, recogn
 
 
 @exercise("16.1")
-def layer_norm(answer):
-    """A function of x, (N, units), and the learned gain and shift, (units,): LayerNorm."""
+def group_norm(answer):
+    """A function of x, (N, units), and the number of groups: each example's groups to mean 0 and std 1."""
     g = torch.Generator().manual_seed(16)
-    for N, units in ((6, 4), (5, 5), (1, 7)):
-        x = 2 + 3 * torch.randn((N, units), generator=g)
-        gain, shift = torch.rand((2, units), generator=g) + 0.5
-        result = call(answer, x.clone(), gain.clone(), shift.clone())
+    for N, units, groups in ((6, 12, 3), (4, 8, 4), (1, 6, 1)):
+        x = 2 + 3 * torch.randn((N, units), generator=g) + torch.arange(units)
+        result = call(answer, x.clone(), groups)
         result = as_tensor(result, x.shape, "the result")
-        wanted = F.layer_norm(x, (units,), gain, shift)
+        wanted = F.group_norm(x, groups)
         if close(result, wanted, 1e-5):
             continue
-        centred = x - x.mean(1, keepdim=True)
-        var = x.var(1, unbiased=False, keepdim=True)
-        of_units = (x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt()
+        z = x.unflatten(1, (groups, -1))
+        centred = z - z.mean(-1, keepdim=True)
+        size = (z.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt()
+        strided = x.unflatten(1, (-1, groups)).transpose(1, 2)
+        of_stride = F.layer_norm(strided, strided.shape[-1:]).transpose(1, 2).flatten(1)
+        of_batch = (z - z.mean(0)) / (z.var(0, unbiased=False) + 1e-5).sqrt()
         usual = [
             (
-                centred / (var + 1e-5).sqrt(),
-                "each example is normalized. What is to be done with gain and shift?",
+                F.layer_norm(x, (units,)),
+                "each example is normalized as a whole: that is LayerNorm. What is to have mean 0, instead?",
             ),
             (
-                centred / (x.var(1, keepdim=True) + 1e-5).sqrt() * gain + shift,
-                "almost: your std divides by n - 1. Which does torch's LayerNorm take?",
+                (centred / (z.var(-1, keepdim=True) + 1e-5).sqrt()).flatten(1),
+                "almost: your std divides by n - 1. What does it have to divide by?",
             ),
             (
-                of_units * gain + shift,
-                "you normalize each unit over the examples, as BatchNorm does. Which dimension is that of the units?",
+                of_batch.flatten(1),
+                "you normalize over the examples, as BatchNorm does. Which dimension is that of a group's units?",
             ),
             (
-                x / (x.pow(2).mean(1, keepdim=True) + 1e-5).sqrt() * gain + shift,
-                "the size is right, the mean is not: that is RMSNorm. What has to be subtracted first?",
+                of_stride,
+                "your groups are not of neighbors. Which shape has x to be given, (groups, -1) or (-1, groups)?",
             ),
             (
-                centred / (var + 1e-5) * gain + shift,
+                (z / size).flatten(1),
+                "the size is right, the mean is not. What has to be subtracted first?",
+            ),
+            (
+                (centred / (z.var(-1, unbiased=False, keepdim=True) + 1e-5)).flatten(1),
                 "you divide by the variance. What has a std of 1 afterwards, x over its variance or over its std?",
             ),
         ]
-        recognize(result, usual, 1e-4, start=f"x of shape ({N}, {units}): ")
+        start = f"x of shape ({N}, {units}), {groups} groups: "
+        recognize(result, usual, 1e-4, start=start)
         raise Wrong(
-            f"x of shape ({N}, {units}): the shape is right, the numbers are not. "
-            "What are mean and std of each row before gain and shift come in?"
+            start + "the shape is right, the numbers are not. "
+            "What are mean and std of the first group of the first example?"
         )
-    return "It needs no batch: a single example will do."
+    return "One group of all the units would be LayerNorm."
 
 
 @exercise("16.2")
@@ -61,7 +68,7 @@ def branch_factor(answer):
             continue
         usual = [
             (1 / (depth * v), "that is the factor of the *variance*. What is it for x itself?"),
-            (depth**-0.5, "right for v = 1. What if a branch gives on less?"),
+            (depth**-0.5, "right for v = 1. What if a branch's variance is smaller?"),
             (
                 (2 / (depth * v)) ** 0.5,
                 "with this the branches add 2, and x ends at 3. How much may they add?",
@@ -80,38 +87,34 @@ def branch_factor(answer):
 
 
 @exercise("16.3")
-def rates(answer):
-    """A function of the width, the base width and Adam's rate there: the rates of first, hidden, output weights."""
-    for width, base, lr in ((500, 50, 0.01), (64, 64, 0.003), (32, 128, 0.002)):
-        result = call(answer, width, base, lr)
-        if not isinstance(result, tuple | list) or len(result) != 3:
-            raise Wrong("three rates are asked for, and your function returned something else.")
-        names = ("the first layer's rate", "the hidden rate", "the output's rate")
-        got = [as_number(rate, name) for rate, name in zip(result, names, strict=True)]
-        less, more, root = lr * base / width, lr * width / base, lr * (base / width) ** 0.5
-        if all(close(a, b, 1e-6 * b) for a, b in zip(got, (lr, less, less), strict=True)):
+def adam_rate(answer):
+    """A function of the depth, the base depth and Adam's rate there: the rate at this depth, for branches / √depth."""
+    for depth, base, lr in ((64, 4, 0.008), (16, 16, 0.003), (8, 32, 0.002)):
+        result = as_number(call(answer, depth, base, lr), "the rate")
+        wanted = lr * (base / depth) ** 0.5
+        if close(result, wanted, 1e-6 * wanted):
             continue
-        start = f"width {width}, base {base}, lr {lr:g}: "
         usual = [
-            ((lr, lr, lr), "all three stay the same. Which layers have more inputs than before?"),
-            ((less, less, less), "the first layer's inputs are 30 at any width. What follows?"),
+            (lr, "that is right for SGD, where depth · alpha² is 1. Which alpha does Adam remove?"),
             (
-                (lr, more, more),
-                "that goes the wrong way. If more moves add up, must each be larger?",
+                lr * base / depth,
+                "that would suit branches without alpha. How much does each branch add, if alpha is 1/√depth?",
             ),
             (
-                (lr, root, root),
-                "by the root: that is for the draws, whose signs are random. Do Adam's moves cancel?",
+                lr * (depth / base) ** 0.5,
+                "that goes the wrong way. If one step changes more, must the rate be larger?",
             ),
-            ((lr, less, lr), "two are right. How many inputs has a logit?"),
             (
-                (lr, lr, less),
-                "two are right. How many inputs has a unit of the second hidden layer?",
+                lr * depth / base,
+                "that goes the wrong way. If one step changes more, must the rate be larger?",
             ),
+            (lr * depth**-0.5, "right if `base` is 1. What must come out at `base` layers?"),
         ]
-        recognize(torch.tensor(got), [(torch.tensor(p), m) for p, m in usual], 1e-7, start=start)
+        start = f"depth {depth}, base {base}, lr {lr:g}: "
+        recognize(result, usual, 1e-7, start=start)
+        grows = result * depth**0.5 / (lr * base**0.5)
         raise Wrong(
-            start
-            + f"you gave {', '.join(f'{rate:.3g}' for rate in got)}. Which depend on the width?"
+            f"{start}by your rate one step changes {grows:.3g} times as much as at {base} layers. "
+            "How many times should it be?"
         )
-    return "At the base width nothing changes, so search the rate there, where it is cheap."
+    return "With alpha = 1/depth Adam's rate would stay the same at any depth."

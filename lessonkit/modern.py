@@ -54,7 +54,8 @@ class Deep:
     form: see above. last: applied to the last layer's output, before the output layer; such as a norm, or None.
     gain: hidden weights have the std gain / sqrt(width). draw: a function (W, number) that may put other weights,
     (width, width), in the place of those drawn for the hidden layer of this number, from 0. The seed's generator draws
-    the embedding, the first layer, the hidden layers, the output layer, and then the minibatches.
+    the embedding, the first layer, the hidden layers, the output layer, and then the minibatches. same_ends: another
+    generator draws the hidden layers, so that all the rest is the same at any depth.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Deep:
         last=None,
         nonlinearity=torch.tanh,
         draw=None,
+        same_ends=False,
         block_size=3,
         device=None,
     ):
@@ -77,10 +79,13 @@ class Deep:
         self.form, self.depth, self.last = form, depth, last
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         K, fan_in = len(self.generators), EMBEDDING * block_size
+        hidden = self.generators
+        if same_ends:
+            hidden = [torch.Generator().manual_seed(1_000_000 + seed) for seed in seeds]
 
         def drawn(rows, columns, factor, number=None):
             one_each = []
-            for g in self.generators:
+            for g in self.generators if number is None else hidden:
                 W = factor * torch.randn((rows, columns), generator=g)
                 one_each.append(W if number is None or draw is None else draw(W, number))
             return torch.stack(one_each).to(device).requires_grad_()
@@ -117,6 +122,11 @@ class Deep:
         for f in self.layers:
             outs.append(self.form(outs[-1], f, self.depth))
         return outs
+
+    def added(self, X):
+        """What each layer adds to its input, (depth, K, N, width), for contexts X, (N, block_size)."""
+        with torch.no_grad():
+            return torch.stack(self.outputs(X.expand(len(self.C), -1, -1))).diff(dim=0)
 
     def last_layer(self, X):
         """What the output layer reads, (K, N, width), without gradients, for contexts X, (N, block_size)."""
@@ -239,47 +249,56 @@ DEPTHS = [4, 16, 64]
 RATE_FILE = Path(__file__).resolve().parent.parent / "rate_map.json"  # made by tools/rate_map.py
 
 
-def network(form, depth, seeds, symbols):
-    """The Deep of this form's name, one network for each seed."""
-    return Deep(FORMS[form], depth, seeds, symbols, **OPTIONS.get(form, {}))
+def network(form, depth, seeds, symbols, **others):
+    """The Deep of this form's name, one network for each seed; others: see Deep."""
+    return Deep(FORMS[form], depth, seeds, symbols, **OPTIONS.get(form, {}), **others)
 
 
 def search(form, depth, *, steps=500, seeds=range(10, 15), device=None):
-    """How RATE_MAP was made: the dev losses of one form and depth, (rates, seeds), in nats.
+    """The dev losses of one form and depth, (rates, seeds), in nats.
 
-    form: a name of FORMS. The seeds are not those of the lesson. One core takes from some seconds, for four layers, to
-    some minutes, for 64.
+    form: a name of FORMS. tools/rate_map.py calls this, and saves it. The seeds are not those of the lesson. One core
+    takes from some seconds, for four layers, to a minute or two, for 64.
     """
     data = load_splits()
     Xdev, Ydev = (part[:2_000] for part in data.dev)
     every_seed = [seed for _ in RATES for seed in seeds]
-    options = OPTIONS.get(form, {})
-    networks = Deep(FORMS[form], depth, every_seed, len(data.stoi), device=device, **options)
+    networks = network(form, depth, every_seed, len(data.stoi), device=device)
     train(networks, *data.train, steps, RATES.repeat_interleave(len(seeds)), quiet=True)
     return evaluate(networks, Xdev, Ydev).view(len(RATES), -1)
 
 
 def rate_map(path=RATE_FILE):
-    """What tools/rate_map.py has saved: {form: {depth: mean dev losses over RATES}}, and the same of their errors.
+    """What tools/rate_map.py has saved: {form: {depth: mean dev losses over RATES}}, in nats.
 
     inf: one of the five networks, or more, blew up.
     """
-    saved = json.loads(Path(path).read_text(encoding="utf-8"))
+    saved = json.loads(Path(path).read_text(encoding="utf-8"))["mean"]
 
-    def table(part):
-        filled = [math.inf if loss is None else loss for loss in part]
-        return torch.tensor(filled)
+    def table(losses):
+        return torch.tensor([math.inf if loss is None else loss for loss in losses])
 
-    return tuple(
-        {
-            form: {int(depth): table(part) for depth, part in of_form.items()}
-            for form, of_form in saved[name].items()
-        }
-        for name in ("mean", "error")
-    )
+    return {
+        form: {int(depth): table(losses) for depth, losses in of_form.items()}
+        for form, of_form in saved.items()
+    }
 
 
-RATE_MAP, RATE_ERRORS = rate_map()
+RATE_MAP = rate_map()
+
+
+def best_rates(form, depth, within=0.01):
+    """The smallest and the largest of RATES whose loss in RATE_MAP is at most `within` above the lowest."""
+    losses = RATE_MAP[form][depth]
+    good = RATES[losses <= losses.min() + within]
+    return good[0].item(), good[-1].item()
+
+
+def best_rate(form, depth):
+    """The middle of `best_rates`, on a logarithmic scale."""
+    low, high = best_rates(form, depth)
+    return math.sqrt(low * high)
+
 
 # ---------------------------------------------------------------- Theory of wide layers
 
@@ -365,7 +384,8 @@ def draw_rates(losses, same_rate, reference, guess):
     figure, axes = plt.subplots(2, 3, figsize=(10, 6), sharex=True, sharey=True)
     for ax, name in zip(axes.flat, forms, strict=True):
         for depth, color in zip(RATE_MAP[name], layer_colors(4)[:3], strict=True):
-            ax.plot(RATES, RATE_MAP[name][depth], color=color, label=f"{depth} layers")
+            valley = within_view(RATE_MAP[name][depth], top)
+            ax.plot(RATES, valley, color=color, label=f"{depth} layers")
         for depth, marker in ((4, "o"), (64, "s")):
             mean, error = mean_and_error(losses[name, depth])
             seen = mean.item() < top
@@ -392,15 +412,27 @@ def draw_rates(losses, same_rate, reference, guess):
         "Where the best rate moves with the depth, and where it stays (dotted: the letters' frequencies)"
     )
     plt.show()
-    print("           4 layers, best     64 layers, best    64 layers, rate of four")
+    print("           4 layers, best          64 layers, best         64 layers, rate of four")
     for name in forms:
-        best = [RATE_MAP[name][depth].argmin() for depth in (4, 64)]
-        at = [
-            f"{RATE_MAP[name][d][p]:.2f} at {RATES[p]:.3f}"
-            for p, d in zip(best, (4, 64), strict=True)
-        ]
+        at = []
+        for depth in (4, 64):
+            low, high = (f"{rate:.3f}" for rate in best_rates(name, depth))
+            rates = low if low == high else f"{low} to {high}"
+            at.append(f"{RATE_MAP[name][depth].min():.2f} at {rates}")
         mean, error = mean_and_error(losses[name, 64])
-        print(f"{name:9}  {at[0]}      {at[1]}      " + said(mean.item(), error.item()))
+        print(f"{name:9}  {at[0]:22}  {at[1]:22}  " + said(mean.item(), error.item()))
+
+
+def within_view(losses, top):
+    """The losses, with nan where a valley has left the picture at the top, but for the first place above it."""
+    shown, above = losses.clone(), (losses > top).nonzero()[:, 0]
+    lowest = losses.argmin()
+    left, right = above[above < lowest], above[above > lowest]
+    if len(left):
+        shown[: left[-1]] = math.nan
+    if len(right):
+        shown[right[0] + 1 :] = math.nan
+    return shown
 
 
 def said(mean, error):
@@ -411,7 +443,8 @@ def said(mean, error):
 def draw_changes(changes, depths):
     """What one step changes, over the depth, as a multiple of the first; lines of theory, depth and a constant.
 
-    changes: {name: (depths, seeds)}.
+    changes: {name: (depths, seeds)}. Prints the change at the last depth over that at the first, beside the best rate
+    of RATE_MAP at 4 layers over that at 64. Returns the former, {name: ratio}.
     """
     for name, each in changes.items():
         mean, error = mean_and_error(each.T / each[0].mean())
@@ -425,9 +458,17 @@ def draw_changes(changes, depths):
     plt.minorticks_off()
     plt.title("What one step changes, over the depth (lines: theory)")
     plt.xlabel("layers")
-    plt.ylabel("change, as a multiple of that at 4 layers")
+    plt.ylabel(f"change / change at {depths[0]} layers")
     plt.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     plt.show()
+    ratio = {name: (each[-1].mean() / each[0].mean()).item() for name, each in changes.items()}
+    print(
+        f"           change at {depths[-1]} layers / at {depths[0]}   best rate at 4 layers / at 64"
+    )
+    for name in changes:
+        falls = best_rate(name, 4) / best_rate(name, 64)
+        print(f"{name:9}  {ratio[name]:25.1f}   {falls:29.1f}")
+    return ratio
 
 
 def profile_panel(figure, profiles):

@@ -332,7 +332,16 @@ def plot_by_layer(axes, ratios, title):
     axes.plot(MATRICES, first, "o", color="C1", label="step 0")
     axes.plot(MATRICES, late, "s", color="C0", label="second half")
     axes.set(title=title, yscale="log", xlabel="matrix", ylabel="std of update / of weight")
+    axes.legend()
     return first, late
+
+
+def in_second_half(ratios):
+    """Update:data of the hidden layers, its geometric mean over the second half of the records and all networks.
+
+    ratios: of `update_ratios`, for networks of one setting, (networks, records, 7).
+    """
+    return ratios[:, ratios.shape[1] // 2 :, 1:6].log().mean().exp()
 
 
 def edges(values):

@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from itertools import islice
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 import torch.nn.functional as F
+from matplotlib.ticker import LogLocator
 
 import sweep
 from lessonkit.interrupts import progress, stoppable
 from lessonkit.layers import MLP, Tanh
 from lessonkit.pictures import layer_colors
-from lessonkit.training import mean_and_error
+from lessonkit.training import mean_and_error, minibatch
 
 WIDTH = 100  # hidden units, if a setting does not say otherwise
 TOGETHER = 15  # networks that are trained as one stack: three settings of five seeds
 SPLITS = {"train": "C0", "dev": "C1"}  # what the panel shows, and its colours
+DASHES = {8: ":", 32: "-", 128: "--"}  # of batch sizes
 # What a setting may have, and what it is otherwise.
 USUAL = {
     "seed": 1,
@@ -238,20 +241,77 @@ def settle(network, X, Y, penalty, strength, steps=400, lr=0.5):
     return W1.detach().flatten(), -gradient.flatten()
 
 
+def under_noise(runs, X, Y, p, drop=dropout):
+    """What dropout does to trained networks; prints it, too. Means over the runs of five numbers.
+
+    They are the root mean square of a hidden output, of an output weight, and of the noise that dropout with p adds to
+    a logit; the loss on X, Y without the noise, and with it.
+    """
+    rows, g = [], torch.Generator().manual_seed(1)
+    for run in runs:
+        with torch.no_grad():
+            logits = run.network(X)
+            h, output = run.network.hidden[0].out, run.network.layers[-1]
+            noisy = output(drop(h, p, torch.rand(h.shape, generator=g)))
+            sizes = [x.square().mean().sqrt().item() for x in (h, output.weight, noisy - logits)]
+            rows.append([*sizes, *(F.cross_entropy(x, Y).item() for x in (logits, noisy))])
+    h, w, noise, clean, noisy = found = torch.tensor(rows).mean(0).tolist()
+    trained = f"dropout {p}" if runs[0].setting["p"] else "no dropout"
+    print(
+        f"trained with {trained:11}: output {h:.2f}, weight {w:.2f}, noise {noise:.2f}; "
+        f"train loss {clean:.2f}, with noise {noisy:.2f}"
+    )
+    return found
+
+
+def five_by(step_loss, X, Y, symbols, steps, lr=0.2):
+    """Five networks, with the seeds 1 to 5, trained one by one on another loss than usual.
+
+    step_loss: a function of (network, X, Y, generator), the loss of a minibatch. An interruption ends it early.
+    """
+    networks = [drawn(seed, symbols) for seed in range(1, 6)]
+    with stoppable():
+        for seed, network in enumerate(networks, 1):
+            g, parameters = torch.Generator().manual_seed(seed), network.parameters()
+            for _ in progress(steps, quiet=True):
+                loss = step_loss(network, *minibatch(X, Y, g), g)
+                for p, gradient in zip(
+                    parameters, torch.autograd.grad(loss, parameters), strict=True
+                ):
+                    p.data -= lr * gradient
+    return networks
+
+
+def dev_after(runs, steps):
+    """The mean dev loss of the runs after so many steps, on a straight line between the measurements."""
+    mean = losses(runs, "dev").mean(0)
+    return float(np.interp(steps, runs[0].at, mean))
+
+
 # ---------------------------------------------------------------- The pictures of lesson 15
 
 
-def draw_losses(ax, runs, title):
-    """Train and dev loss over the steps, with a band of ± the standard error. Returns what is seen in words."""
-    for split, color in SPLITS.items():
-        mean, error = mean_and_error(losses(runs, split))
-        ax.plot(runs[0].at, mean, color=color, label=split)
-        ax.fill_between(runs[0].at, mean - error, mean + error, color=color, alpha=0.3)
-    lowest = mean.argmin().item()
-    ax.plot(runs[0].at[lowest], mean[lowest], "o", color=color, label="lowest dev loss")
-    ax.set(title=title, xlabel="step", ylim=(1.7, 3.4))
-    (train, dev, _), _ = at_the_end(runs)
-    return f"train {train:.2f}, dev {dev:.2f}; lowest dev {mean[lowest]:.2f}"
+def plot_losses(cases):
+    """Train and dev loss over the steps, with bands of ± the standard error: {title: Runs}; and three numbers of each.
+
+    The dotted line is the mean of the lowest dev losses of each run.
+    """
+    _, axes = plt.subplots(1, len(cases), figsize=(10, 3.6), sharey=True)
+    for ax, (title, runs) in zip(axes, cases.items(), strict=True):
+        for split, color in SPLITS.items():
+            mean, error = mean_and_error(losses(runs, split))
+            ax.plot(runs[0].at, mean, color=color, label=split)
+            ax.fill_between(runs[0].at, mean - error, mean + error, color=color, alpha=0.3)
+        stopped = losses(runs, "dev").min(1).values.mean()
+        ax.axhline(stopped, color="black", linestyle=":", label="dev, stopped early")
+        ax.set(title=title, xlabel="step", ylim=(1.7, 3.4))
+        (train, dev, _), _ = at_the_end(runs)
+        print(
+            f"{title:11}: train {train:.2f}, dev {dev:.2f}; dev, each stopped early, {stopped:.2f}"
+        )
+    axes[0].set_ylabel("loss")
+    axes[0].legend()
+    plt.show()
 
 
 def plot_alone(followed, theory):
@@ -270,7 +330,7 @@ def plot_weights(runs_of):
     _, axes = plt.subplots(1, len(runs_of), figsize=(10, 3.2), sharex=True, sharey=True)
     for ax, (case, runs) in zip(axes, runs_of.items(), strict=True):
         W1 = torch.cat([run.network.weights["layer 1"].detach().flatten() for run in runs])
-        ax.hist(W1.numpy(), bins=121, range=(-1.2, 1.2), density=True)
+        ax.hist(W1.numpy(), bins=161, range=(-1.6, 1.6), density=True)
         name = named(case)
         ax.set(title=name, yscale="log", xlabel="weight of layer 1")
         near, largest = 100 * (W1.abs() < 0.01).float().mean(), W1.abs().max()
@@ -284,23 +344,11 @@ def plot_pull(settled, pushes):
     _, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
     line = torch.linspace(-1, 1, 2_001)
     for ax, (name, (w, pull)) in zip(axes, settled.items(), strict=True):
-        ax.plot(w, 1_000 * pull, ".", markersize=2, label="one weight")
-        ax.plot(line, 1_000 * pushes[name](line), color="C1", label="theory")
+        ax.plot(line, 1_000 * pushes[name](line), color="C1", linewidth=3, label="theory")
+        ax.plot(w, 1_000 * pull, ".", color="C0", markersize=2, label="one weight")
         ax.set(title=name, xlabel="weight of layer 1", xlim=(-0.8, 0.8), ylim=(-2.5, 2.5))
     axes[0].set_ylabel("pull of the data, in thousandths")
     axes[0].legend()
-    plt.show()
-
-
-def plot_noise(shares, predicted, measured):
-    """The std that dropout gives each logit over what theory says; for each share p a list of both."""
-    ax = plt.figure(figsize=(5.5, 4)).subplots()
-    ax.loglog([0.1, 10], [0.1, 10], color="black", linewidth=1, label="theory")
-    for p, x, y, color in zip(shares, predicted, measured, layer_colors(len(shares)), strict=True):
-        ax.plot(x, y, ".", color=color, label=f"p = {p}")
-    ax.set(xlabel="std predicted", ylabel="std over 10,000 masks")
-    ax.set_title("The noise that dropout adds to each logit")
-    ax.legend()
     plt.show()
 
 
@@ -321,8 +369,8 @@ def plot_strengths(runs_of, methods):
         dev, gap = means[:, 1], means[:, 2]
         best[name] = strengths[dev.argmin()]
         print(
-            f"{name:7}: dev {dev[0]:.2f}, best {dev.min():.2f} at {best[name]}, last {dev[-1]:.2f}; "
-            f"gap from {gap[0]:.2f} to {gap[-1]:.2f}"
+            f"{name:7}: dev {dev[0]:.2f} at the weakest, {dev.min():.2f} at {best[name]}, "
+            f"{dev[-1]:.2f} at the strongest; gap from {gap[0]:.2f} to {gap[-1]:.2f}"
         )
     axes[0].set_ylabel("loss after the last step, mean of five")
     axes[0].legend()
@@ -331,22 +379,24 @@ def plot_strengths(runs_of, methods):
 
 
 def plot_gap(runs_of, methods, more_names):
-    """The dev loss over the gap: a line through the strengths of each method, and one through numbers of names."""
+    """The dev loss over the gap: a line from no remedy through each method's strengths, and one through more names."""
     ax = plt.figure(figsize=(9, 5)).subplots()
     for (name, strengths), color in zip(methods.items(), ("C0", "C2", "C4"), strict=True):
         means, errors = means_and_errors(runs_of, name, strengths)
         ax.errorbar(means[:, 2], means[:, 1], errors[:, 1], fmt="o-", color=color, label=name)
-        print(f"{name:7} at its strongest: gap {means[-1, 2]:.2f}, dev {means[-1, 1]:.2f}")
+        (_, dev, gap), _ = at_the_end(runs_of["none"])
+        ax.plot([gap, means[0, 2]], [dev, means[0, 1]], color=color)
+        print(f"{name:7} at its strongest: gap {means[-1, 2]:.2f}, dev {means[-1, 1]:.3f}")
     points = [at_the_end(runs)[0].tolist() for runs in more_names.values()]
     _, dev, gap = zip(*points, strict=True)
     ax.plot(gap, dev, "k*--", markersize=12, label="no remedy, more names")
     for name, x, y in zip(more_names, gap, dev, strict=True):
         ax.annotate(name, (x, y), (10, -12), textcoords="offset points")
-        print(f"{name}, no remedy: gap {x:.2f}, dev {y:.2f}")
+        print(f"{name}, no remedy: gap {x:.2f}, dev {y:.3f}")
     ax.set(xlabel="gap after the last step", ylabel="dev loss after the last step")
     ax.set(xlim=(-0.05, 0.92), ylim=(2.3, 2.75))
-    ax.set_title("Remedies lead left and down, then up; more names only down")
-    ax.legend()
+    ax.set_title("Remedies lead left and down, then up; more names lead left and down all the way")
+    ax.legend(loc="lower right")
     plt.show()
 
 
@@ -374,12 +424,13 @@ def draw_curves(figure, runs_of, methods):
         for case, runs in runs_of.items()
     }
     at = runs_of["none"][0].at
+    least = min(one.nan_to_num(9).min().item() for pair in curves.values() for one in pair.values())
     lines = {}
     for ax, (split, color) in zip(axes, SPLITS.items(), strict=True):
         ax.plot(at, curves["none"][split], color="0.7", label="none")
         lines[split] = ax.plot(at, curves["none"][split], "o-", color=color, label=split)[0]
         ax.set(title=f"{split} loss, mean of {len(runs_of['none'])}", xlabel="step")
-        ax.set(ylim=(1.8, 2.9), xlim=(-0.03 * at[-1], 1.03 * at[-1]))
+        ax.set(ylim=(least - 0.1, least + 1), xlim=(-0.03 * at[-1], 1.03 * at[-1]))
         ax.legend()
     axes[0].set_ylabel("loss")
 
@@ -396,3 +447,74 @@ def draw_curves(figure, runs_of, methods):
         )
 
     return update
+
+
+# ---------------------------------------------------------------- The pictures of lesson 15b
+
+
+def plot_currencies(of_size, overhead):
+    """The dev loss of {batch size: Runs} over steps, examples, and examples + overhead × steps."""
+    _, axes = plt.subplots(1, 3, figsize=(10, 3.6), sharey=True)
+    colors = layer_colors(len(of_size) + 1)[:-1]  # without the palest
+    for (size, runs), color in zip(of_size.items(), colors, strict=True):
+        at, (mean, error) = torch.tensor(runs[0].at), mean_and_error(losses(runs, "dev"))
+        for ax, cost in zip(axes, (1, size, size + overhead), strict=True):
+            x = at[1:] * cost
+            ax.errorbar(x, mean[1:], error[1:], color=color, label=f"batch of {size}")
+    names = "steps", "examples", f"cost: examples + {overhead} × steps"
+    for ax, name in zip(axes, names, strict=True):
+        ax.set(xscale="log", xlabel=name, ylim=(2.25, 2.7))
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.xaxis.set_minor_formatter("")
+    axes[0].set_ylabel("dev loss, mean of five")
+    axes[2].legend()
+    plt.show()
+
+
+def plot_noisy(noisy):
+    """The dev loss over the train loss, for {(batch size, rate): Runs}; returns the mean lowest dev loss of each.
+
+    Equal colours are equal rate / batch size, and equal dashes are equal batch sizes.
+    """
+    ax = plt.figure(figsize=(8, 4.4)).subplots()
+    ratios = sorted({round(lr / size, 9) for size, lr in noisy})
+    color_of = dict(zip(ratios, ("C0", "C2", "C1"), strict=False))
+    lowest = {}
+    for (size, lr), runs in noisy.items():
+        train, dev = (losses(runs, split).mean(0)[1:] for split in SPLITS)
+        style = {"color": color_of[round(lr / size, 9)], "linestyle": DASHES[size]}
+        ax.plot(train, dev, **style, label=f"batch {size}, rate {lr}")
+        lowest[size, lr], error = mean_and_error(losses(runs, "dev").min(1).values)
+        print(
+            f"batch {size:3}, rate {lr:<4}: rate / batch {lr / size:.5f}; "
+            f"dev, each stopped early, {lowest[size, lr]:.3f} ± {error:.3f}"
+        )
+    ax.set(xlabel="train loss (training goes to the right)", ylabel="dev loss, mean of five")
+    ax.invert_xaxis()
+    ax.legend()
+    plt.show()
+    return lowest
+
+
+def plot_search(landscape, rates, decays, grid):
+    """The dev loss over rate and decay, with one grid search, at these places of both, and one random search."""
+    fig, ax = plt.subplots(figsize=(7, 4.2))
+    image = ax.pcolormesh(decays, rates, landscape, cmap="viridis_r")
+    g = torch.Generator().manual_seed(3)
+    picked = torch.randperm(landscape.numel(), generator=g)[: len(grid) ** 2].tolist()
+    columns = len(decays)
+    ax.plot(
+        [decays[k] for k in grid for _ in grid],
+        [rates[k] for k in grid] * len(grid),
+        "rs",
+        label="a grid",
+    )
+    x, y = [decays[k % columns] for k in picked], [rates[k // columns] for k in picked]
+    ax.plot(x, y, "w^", markeredgecolor="k", label="at random")
+    ax.set(xscale="log", yscale="log", xlabel="weight decay", ylabel="rate")
+    ax.set_title(f"{landscape.numel()} trainings, and nine trials in two ways")
+    ax.grid(False)
+    fig.colorbar(image, label="dev loss")
+    ax.legend(bbox_to_anchor=(0.5, -0.15), loc="upper center", ncols=2)
+    plt.show()

@@ -1,10 +1,8 @@
 """Usual mistakes in the exercises of lesson 15: (exercise, the cell without its last line, words of the message)."""
 
-DROPOUT = """
-def dropout(h, p, noise, training):
-    if not training:
-        return {used}
-    return {dropped}
+MAX_NORM = """
+def max_norm(W, limit):
+    return {}
 """
 BOTH = """
 def both(w, l1, l2):
@@ -14,15 +12,17 @@ VOTE = """
 def vote(logits, Y):
     return {}
 """
-RIGHT = "h * (noise >= p) / (1 - p)"
 MISTAKES = [
-    ("15.1", DROPOUT.format(used=RIGHT, dropped=RIGHT), "still dropped"),
-    ("15.1", DROPOUT.format(used="h * (1 - p)", dropped="h * (noise >= p)"), "what is left to do"),
-    ("15.1", DROPOUT.format(used="h / (1 - p)", dropped=RIGHT), "nothing was dropped"),
-    ("15.1", DROPOUT.format(used="h", dropped="h * (noise >= p)"), "the mean gets smaller"),
-    ("15.1", DROPOUT.format(used="h", dropped="h * (noise < p) / p"), "is below p"),
-    ("15.1", DROPOUT.format(used="h", dropped="h * (noise >= p) / p"), "you divide by p"),
-    ("15.1", DROPOUT.format(used="h", dropped="h"), "nothing is dropped"),
+    ("15.1", MAX_NORM.format("W * limit / W.norm(dim=0)"), "short columns have grown"),
+    (
+        "15.1",
+        MAX_NORM.format("W * (limit / W.norm(dim=1, keepdim=True)).clamp(max=1)"),
+        "limit the rows",
+    ),
+    ("15.1", MAX_NORM.format("W.clamp(-limit, limit)"), "limit each weight"),
+    ("15.1", MAX_NORM.format("W * (limit / W.norm()).clamp(max=1)"), "whole matrix"),
+    ("15.1", MAX_NORM.format("W * (limit / (W**2).sum(0)).clamp(max=1)"), "or its root"),
+    ("15.1", MAX_NORM.format("W * (limit / W.norm(dim=0)).clamp(min=1)"), "long ones stay"),
     ("15.2", BOTH.format("l1 * w.abs().sum() + l2 / 2 * (w**2).sum()"), "the price itself"),
     ("15.2", BOTH.format("l1 * w.sign() + 2 * l2 * w"), "twice as large"),
     ("15.2", BOTH.format("l1 * w.abs() + l2 * w"), "L1 part is the price"),

@@ -108,6 +108,16 @@ def test_its_code_is_short(notebook):
         assert lines_of(cell) <= 25, cell.source
 
 
+def test_a_guess_starts_on_one_of_its_steps(notebook):
+    """Otherwise JupyterLab moves the slider there, and that counts as a guess."""
+    for cell in lessons.code_cells(notebook):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "helpers.Guess":
+                low, high, step = map(ast.literal_eval, node.args[1:4])
+                steps = (high - low) / 2 / step
+                assert abs(steps - round(steps)) < 1e-6, ast.unparse(node)
+
+
 # The lessons that are told as one question. 09, the finale of part one, tells the whole story and may be longer; 10 to
 # 12 are about tools.
 OTHER_SHAPES = ("09", "10", "11", "12")

@@ -1,6 +1,7 @@
 """Deep stacks of lesson 16: each network learns what it would learn alone; theory; norms as torch's."""
 
 import math
+import runpy
 
 import pytest
 import torch
@@ -139,3 +140,46 @@ def test_the_map_can_be_searched_again():
 def test_it_refuses_no_layers(depth):
     with pytest.raises(ValueError, match="1 or more layers"):
         modern.Deep(modern.plain, depth, [1], 27)
+
+
+def test_same_ends_are_the_same_at_any_depth():
+    shallow, deep = (modern.network("scaled", d, [1, 2], 27, same_ends=True) for d in (2, 5))
+    for name in ("C", "first", "output"):
+        assert torch.equal(getattr(shallow, name), getattr(deep, name))
+    after = [[torch.rand(1, generator=g) for g in each.generators] for each in (shallow, deep)]
+    assert after[0] == after[1]
+
+
+def test_what_the_layers_add_is_the_whole_way(examples):
+    X, _ = examples
+    networks = modern.network("scaled", 3, [1, 2], 27)
+    outs = networks.outputs(X.expand(2, -1, -1))
+    assert torch.allclose(networks.added(X).sum(0), outs[-1] - outs[0], atol=1e-5)
+
+
+def test_a_best_rate_is_the_middle_of_its_valley(monkeypatch):
+    losses = torch.tensor([3.0, 2.504, 2.5, 2.509, 2.6, 2.7, 2.8, 2.9, 3.0, 3.1, math.inf])
+    monkeypatch.setitem(modern.RATE_MAP, "plain", {4: losses})
+    low, high = modern.best_rates("plain", 4)
+    assert (low, high) == pytest.approx((0.003125, 0.0125))
+    assert modern.best_rate("plain", 4) == pytest.approx(0.00625)
+
+
+def test_a_line_ends_where_it_leaves_the_picture():
+    losses = torch.tensor([3.0, 2.9, 2.5, 2.9, 2.6, math.inf])
+    assert modern.within_view(losses, 2.85).isnan().tolist() == [
+        True,
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_part_of_the_map_does_not_replace_it(capsys):
+    tool = runpy.run_path(str(modern.RATE_FILE.parent / "tools" / "rate_map.py"))
+    for place in ([], ["--save", str(modern.RATE_FILE)]):
+        with pytest.raises(SystemExit):
+            tool["main"](["--forms", "plain", "--depths", "4", *place])
+        assert "--save FILE is needed" in capsys.readouterr().err

@@ -95,6 +95,31 @@ def test_settling_brings_the_pull_to_the_push():
     assert torch.equal(before, network.layers[0].weight)
 
 
+def test_noise_without_dropout_is_none():
+    runs = train({"p": 0.5}, {"p": 0.5, "seed": 2})
+    *_, noise, clean, noisy = regularizers.under_noise(runs, X, Y, 0.0)
+    assert (noise, noisy) == (0, clean)
+    *_, noise, clean, noisy = regularizers.under_noise(runs, X, Y, 0.9)
+    assert noise > 0 and noisy != clean
+
+
+def test_between_measurements_the_dev_loss_lies_on_a_straight_line():
+    network = regularizers.drawn(1, SYMBOLS, 6)
+    runs = [regularizers.Run({}, [0, 10], {"dev": [3.0, end]}, network) for end in (1.0, 2.0)]
+    assert regularizers.dev_after(runs, 5) == pytest.approx(2.25)
+    assert regularizers.dev_after(runs, 99) == pytest.approx(1.5)
+
+
+def test_five_by_the_usual_loss_fall_alike():
+    def usual(network, x, y, g):
+        return F.cross_entropy(network(x), y)
+
+    networks = regularizers.five_by(usual, X, Y, SYMBOLS, steps=30)
+    first = regularizers.drawn(1, SYMBOLS)
+    assert len(networks) == 5
+    assert F.cross_entropy(networks[0](X), Y) < F.cross_entropy(first(X), Y)
+
+
 @pytest.mark.parametrize("wrong", [{"p": 1.0}, {"p": -0.1}, {"dropout": 0.5}])
 def test_wrong_settings_are_told(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
