@@ -452,6 +452,7 @@ def time_axes(ax, top=1e4, bottom=1e-8, far=40):
     )
     ax.set_ylabel("rms of the gradient; 1 at the last step")
     ax.axhline(1e-3, color="0.6", linestyle="--", zorder=0)
+    ax.text(0.3, 1.3e-3, "a thousandth", color="0.4", fontsize=8)
 
 
 def draw_fading(ax, measured, theory, label, color, marker="o", **options):
@@ -520,32 +521,17 @@ def fading_panel(figure, curves):
     return update
 
 
-def draw_over(ax, places, values, label, color, top=None, **options):
-    """Means of seeds with their standard errors: values (places, seeds). Above `top`: open, on the edge."""
+def draw_over(ax, places, values, label, color, **options):
+    """Means of seeds with their standard errors: values (places, seeds)."""
     mean, error = mean_and_error(values.T)
-    fits = mean <= (float("inf") if top is None else top)
-    shown = mean.where(fits, torch.tensor(float("nan")))
-    ax.errorbar(places, shown, error, color=color, capsize=3, label=label, **options)
-    for place, inside in zip(places, fits, strict=True):
-        if not inside:
-            ax.plot([place], [top], "^", color=color, mfc="white", clip_on=False, zorder=5)
+    ax.errorbar(places, mean, error, color=color, capsize=3, label=label, **options)
 
 
-def draw_clipped(rates, losses, lengths, limit, top=3.0):
-    """Dev losses over the learning rate, and a table of these and of the gradients.
+def print_clipped(rates, losses, lengths, limit):
+    """A table of dev losses and of the lengths of gradients, over the learning rate.
 
     losses: {"not clipped" or "clipped": (rates, seeds)}. lengths: the same, of the gradients, (steps, rates, seeds).
     """
-    ax = plt.figure(figsize=(7, 3.2)).gca()
-    for (name, values), color, fmt in zip(losses.items(), ("C1", "C0"), ("o-", "s--"), strict=True):
-        size = 10 if fmt == "o-" else 5
-        draw_over(ax, rates, values, name, color, top, fmt=fmt, markersize=size)
-    ax.set(xscale="log", xlabel="learning rate", ylabel="dev loss, mean of five", ylim=(2.25, top))
-    ax.set_xticks(rates.tolist(), [f"{rate:g}" for rate in rates.tolist()])
-    ax.minorticks_off()
-    ax.set_title("Clipping makes room for a larger rate (triangle: off the scale)")
-    ax.legend(loc="upper left")
-    plt.show()
     for name, values in losses.items():
         for n, rate in enumerate(rates):
             mean, error = mean_and_error(values[n])
@@ -613,14 +599,15 @@ def draw_recall(plans, delays, shares, reach, alike, guess):
     axes[0].set_ylabel("right answers in %, mean of five")
     figure.suptitle(f"Recall of the first letter (solid: rate {alike:g}, dashed: its own rate)")
     plt.show()
-    print(f"gradient {delays[0]} steps back at the start; right answers for T =", *delays)
+    print(
+        f"             gradient {delays[0]} steps back at the start; right answers for T = {delays[-1]}"
+    )
     for name, (_, setting, values, rates) in plans.items():
         for n, (value, rate) in enumerate(zip(values, rates, strict=True)):
             words = f"{reach[name, delays[0]][n].median():.0e}"
             for which, lr in enumerate((alike, rate)):
-                rows = [mean_and_error(shares[name, T][which, n]) for T in delays]
-                right = ", ".join(f"{mean:3.0f} ± {error:2.0f} %" for mean, error in rows)
-                words += f" | rate {lr:<5g} {right}"
+                mean, error = mean_and_error(shares[name, delays[-1]][which, n])
+                words += f" | rate {lr:<5g} {mean:3.0f} ± {error:2.0f} %"
             print(f"{name:4} {'gain' if setting == 'gain' else 'bias'} {value:4.2f}: {words}")
 
 
