@@ -521,12 +521,6 @@ def fading_panel(figure, curves):
     return update
 
 
-def draw_over(ax, places, values, label, color, **options):
-    """Means of seeds with their standard errors: values (places, seeds)."""
-    mean, error = mean_and_error(values.T)
-    ax.errorbar(places, mean, error, color=color, capsize=3, label=label, **options)
-
-
 def print_clipped(rates, losses, lengths, limit):
     """A table of dev losses and of the lengths of gradients, over the learning rate.
 
@@ -575,40 +569,38 @@ def draw_two_cells(plain, gated, gate):
         )
 
 
-def draw_recall(plans, delays, shares, reach, alike, guess):
-    """The share of right answers over the delay, a panel for each cell, and a table.
+def draw_recall(starts, reach, shares, guess):
+    """The share of right answers over the gradient that arrives at the start, a point for each start; and a table.
 
-    plans: {cell: (function, setting, values, rates)}. shares: {(cell, delay): (2, values, seeds)}, in %, at the rate
-    `alike` and at its own. reach: {(cell, delay): (values, seeds)}, the gradient over the delay before training.
-    guess: a helpers.Guess of a share, marked in the panel "LSTM".
+    starts: {cell: (function, setting, values, larger rate)}. reach: {cell: (values + 1,)}, before training.
+    shares: {cell: (values + 1, seeds)}, in %; the last row is the first start at the larger rate. guess: a
+    helpers.Guess of a share, marked.
     """
-    figure, axes = plt.subplots(1, len(plans), figsize=(11, 3.8), sharey=True)
-    for ax, (name, (_, setting, values, _)) in zip(axes, plans.items(), strict=True):
-        ax.axhline(100 / FIRST, color="0.6", linestyle=":")
-        for n, value in enumerate(values):
-            color = COLORS[n] if len(values) == 3 else COLORS[2 * n]  # bias 3 has one color
-            label = f"{'gain' if setting == 'gain' else 'bias'} {value:.2g}"
-            for which, fmt in enumerate(("o-", "s--")):
-                of_value = torch.stack([shares[name, delay][which, n] for delay in delays])
-                places = [delay + (n - 1) * 0.5 for delay in delays]
-                draw_over(ax, places, of_value, label if not which else None, color, fmt=fmt)
-        ax.set(title=name, xlabel="T, letters in between", xticks=delays, ylim=(-5, 105))
-        ax.legend(loc="lower left", fontsize=8)
-        if name == "LSTM":
-            guess.mark(ax, "y")
-    axes[0].set_ylabel("right answers in %, mean of five")
-    figure.suptitle(f"Recall of the first letter (solid: rate {alike:g}, dashed: its own rate)")
+    ax = plt.figure(figsize=(9, 5)).gca()
+    ax.axhline(100 / FIRST, color="0.6", linestyle=":")
+    for (name, (_, setting, values, rate)), color in zip(starts.items(), COLORS, strict=False):
+        (mean, error), n = mean_and_error(shares[name].T), len(values)
+        ax.errorbar(
+            reach[name][:n], mean[:n], error[:n], fmt="o", color=color, capsize=3, label=name
+        )
+        ax.errorbar(
+            reach[name][n:], mean[n:], error[n:], fmt="o", color=color, mfc="white", capsize=3
+        )
+        between = {"arrowstyle": "->", "color": color, "linestyle": "--"}
+        place = reach[name][0]
+        ax.annotate("", (place, mean[n]), (place, mean[0]), arrowprops=between)
+        for row, which in ((0, "torch's"), (n - 1, "the last")):
+            print(
+                f"{name:4} {which:8} start, {'gain' if setting == 'gain' else 'bias'} {values[row]:4.2f}: "
+                f"gradient {reach[name][row]:.0e}, right {mean[row]:3.0f} ± {error[row]:2.0f} %"
+                + (f"; at rate {rate:g} {mean[n]:3.0f} ± {error[n]:2.0f} %" if row == 0 else "")
+            )
+    ax.set(xscale="log", ylim=(-5, 105), ylabel="right answers in %, mean of five")
+    ax.set_xlabel("rms of the gradient 40 steps back, before training; 1 at the last step")
+    ax.set_title("What arrives at the start, and what is learned (open: a larger rate)")
+    ax.legend(loc="center", bbox_to_anchor=(0.4, 0.6))
+    guess.mark(ax, "y")
     plt.show()
-    print(
-        f"             gradient {delays[0]} steps back at the start; right answers for T = {delays[-1]}"
-    )
-    for name, (_, setting, values, rates) in plans.items():
-        for n, (value, rate) in enumerate(zip(values, rates, strict=True)):
-            words = f"{reach[name, delays[0]][n].median():.0e}"
-            for which, lr in enumerate((alike, rate)):
-                mean, error = mean_and_error(shares[name, delays[-1]][which, n])
-                words += f" | rate {lr:<5g} {mean:3.0f} ± {error:2.0f} %"
-            print(f"{name:4} {'gain' if setting == 'gain' else 'bias'} {value:4.2f}: {words}")
 
 
 def draw_names(losses, steps):
