@@ -14,7 +14,7 @@ from clinic.examination import Settings, examine
 from clinic.patients import RELU, Patient
 from lessonkit import interrupts
 
-# A good gain for each depth (lesson 04).
+# A good gain for each depth (lesson 04b).
 TANH_GAINS = {3: 5 / 3, 5: 5 / 3, 8: 1.45, 12: 1.3, 20: 1.2}
 MOST_DRAWS = 30  # until one of them has a clear chart
 

@@ -241,8 +241,8 @@ def settle(network, X, Y, penalty, strength, steps=400, lr=0.5):
     return W1.detach().flatten(), -gradient.flatten()
 
 
-def under_noise(runs, X, Y, p, drop=dropout):
-    """What dropout does to trained networks; prints it, too. Means over the runs of five numbers.
+def under_noise(runs, X, Y, p, drop=dropout, quiet=False):
+    """What dropout does to trained networks; prints it, too, unless `quiet`. Means over the runs of five numbers.
 
     They are the root mean square of a hidden output, of an output weight, and of the noise that dropout with p adds to
     a logit; the loss on X, Y without the noise, and with it.
@@ -257,10 +257,11 @@ def under_noise(runs, X, Y, p, drop=dropout):
             rows.append([*sizes, *(F.cross_entropy(x, Y).item() for x in (logits, noisy))])
     h, w, noise, clean, noisy = found = torch.tensor(rows).mean(0).tolist()
     trained = f"dropout {p}" if runs[0].setting["p"] else "no dropout"
-    print(
-        f"trained with {trained:11}: output {h:.2f}, weight {w:.2f}, noise {noise:.2f}; "
-        f"train loss {clean:.2f}, with noise {noisy:.2f}"
-    )
+    if not quiet:
+        print(
+            f"trained with {trained:11}: output {h:.2f}, weight {w:.2f}, noise {noise:.2f}; "
+            f"train loss {clean:.2f}, with noise {noisy:.2f}"
+        )
     return found
 
 
