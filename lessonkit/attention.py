@@ -78,10 +78,11 @@ class Reverser:
 
     The decoder starts with the encoder's last state. At each step it reads the letter written before (at first "."),
     and its state, beside what `look` finds in the encoder's states if there is one, gives the logits of the next.
+    point: it writes the letter of the largest weight instead; the logits are not used.
     """
 
-    def __init__(self, units, seeds, symbols, look=None):
-        self.units, self.look = units, look
+    def __init__(self, units, seeds, symbols, look=None, point=False):
+        self.units, self.look, self.point = units, look, point
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         drawn = drawn_by(self.generators)
         read = units * (1 if look is None else 2)
@@ -118,19 +119,25 @@ class Reverser:
             read, weights = torch.cat([state, found[..., 0, :]], -1), weights[..., 0, :]
         return read @ self.weights[6] + self.weights[7], state, weights
 
-    def write(self, letters, forced=False):
+    def write(self, letters, forced=None):
         """The logits, (T, K, N, symbols), and the weights, (K, N, T written, T read) or None.
 
-        forced: read the true letters (teacher forcing, as in training), and not those that it has written itself.
+        forced: the letters, (T, K or 1, N), that it reads (teacher forcing, as in training) instead of its own.
         """
         memory = self.encode(letters)
         state, letter = memory[..., -1, :], torch.zeros_like(letters[0])
         all_logits, all_weights = [], []
-        for true in letters.flip(0):
+        for time in range(len(letters)):
             logits, state, weights = self.step(letter, state, memory)
             all_logits.append(logits)
             all_weights.append(weights)
-            letter = true if forced else logits.argmax(-1)
+            if forced is not None:
+                letter = forced[time]
+            elif self.point:
+                places = weights.argmax(-1)
+                letter = letters.expand(-1, len(places), -1).gather(0, places[None])[0]
+            else:
+                letter = logits.argmax(-1)
         weights = None if self.look is None else torch.stack(all_weights, -2)
         return torch.stack(all_logits), weights
 
@@ -147,7 +154,7 @@ def reverse_loss(columns, size=32):
         picked = columns[lengths[torch.multinomial(counts, 1, generator=of_length).item()]]
         rows = [torch.randint(0, picked.shape[1], (size,), generator=g) for g in network.generators]
         letters = picked[:, torch.stack(rows)]
-        logits, _ = network.write(letters, forced=True)
+        logits, _ = network.write(letters, letters.flip(0))
         return recurrent.losses_of(logits, letters.flip(0)).mean(0)
 
     return loss_of
@@ -174,6 +181,52 @@ def train_reversers(data, units, rate, seeds, look=None, steps=500, lengths=rang
     network = Reverser(units, seeds, len(data.stoi), look)
     recurrent.train(network, reverse_loss(columns), steps, rate)
     return network, of_dev, reversed_right(network, of_dev)
+
+
+def all_different(columns):
+    """Those names of `columns`, as of `by_length`, that have no letter twice."""
+    found = {}
+    for n, letters in columns.items():
+        ordered = letters.sort(0).values
+        found[n] = letters[:, (ordered[1:] != ordered[:-1]).all(0)]
+    return {n: letters for n, letters in found.items() if letters.shape[1]}
+
+
+def sort_loss(columns, size=32):
+    """For `recurrent.train`: the loss per letter of writing a name's letters in the order of the alphabet.
+
+    Of a Reverser that points, minus the logarithm of the weight on the right place. columns: as of `all_different`.
+    """
+    lengths, counts = list(columns), torch.tensor([float(c.shape[1]) for c in columns.values()])
+    of_length = torch.Generator().manual_seed(18)
+
+    def loss_of(network):
+        picked = columns[lengths[torch.multinomial(counts, 1, generator=of_length).item()]]
+        rows = [torch.randint(0, picked.shape[1], (size,), generator=g) for g in network.generators]
+        letters = picked[:, torch.stack(rows)]
+        wanted, order = letters.sort(0)
+        logits, weights = network.write(letters, wanted)
+        if not network.point:
+            return recurrent.losses_of(logits, wanted).mean(0)
+        right = weights.gather(-1, order.permute(1, 2, 0)[..., None])
+        return -(right + 1e-9).log().mean((1, 2, 3))
+
+    return loss_of
+
+
+def sorted_right(network, columns, most=300):
+    """How many % of the letters each network sorts into the right place, by itself: (lengths, K)."""
+    shares = []
+    with torch.no_grad():
+        for letters in columns.values():
+            letters = letters[:, None, :most]
+            logits, weights = network.write(letters)
+            written = logits.argmax(-1)
+            if network.point:
+                places = weights.argmax(-1).permute(2, 0, 1)
+                written = letters.expand(-1, places.shape[1], -1).gather(0, places)
+            shares.append((written == letters.sort(0).values).float().mean((0, 2)))
+    return 100 * torch.stack(shares)
 
 
 # ---------------------------------------------------------------- Attention alone
@@ -359,9 +412,16 @@ class Transformer:
 
     def __call__(self, X):
         """The logits, (K, N, T, symbols), of letters X, (K or 1, N, T)."""
-        x = self.stream(X)[-1]
+        return self.logits(self.stream(X)[-1])
+
+    def logits(self, x):
+        """The logits, (K, N, T, symbols), that the last x gives."""
         x = norm(x) if self.order == "pre" else x
         return linear(x, self.output[0]) + self.output[1][:, None]
+
+    def read(self, X, memories=None):
+        """The logits, and nothing to remember: see Relative."""
+        return self(X), None
 
     def weights(self, X):
         """The attention of the first block, (K, N, heads, T, T), for letters X, (K or 1, N, T)."""
@@ -412,6 +472,87 @@ def train_on_names(data, seeds, rate, steps, dev=1_000, **options):
     network = Transformer(seeds, len(data.stoi), len(columns), **options)
     recurrent.train(network, names_loss(columns), steps, rate)
     return network, names_dev_loss(network, recurrent.padded(dev_names[:dev], data.stoi))
+
+
+# ---------------------------------------------------------------- Longer texts
+
+
+class Relative(Transformer):
+    """Transformers whose positions are distances: each head adds a learned number to a score, by how far back it looks.
+
+    Distances of `reach` and more share one number: the bias of C. Raffel and others 2019, arXiv 1910.10683, in a simpler
+    form. `read` may get memories, what the blocks read in the segment before: Z. Dai and others 2019, arXiv 1901.02860.
+    """
+
+    def __init__(self, seeds, symbols, *, reach=16, **options):
+        super().__init__(seeds, symbols, positions=False, **options)
+        shape = len(self.generators), self.heads, reach
+        self.biases = [torch.zeros(shape).requires_grad_() for _ in self.blocks]
+
+    def parameters(self):
+        return [*super().parameters(), *self.biases]
+
+    def look_back(self, x, past, block, bias):
+        """What attention adds to the places of x, (K, N, T, units), that look at `past`, which ends with them."""
+        wq, wk, wv = block[0].chunk(3, -1)
+        q, k, v = (split(linear(*pair), self.heads) for pair in ((x, wq), (past, wk), (past, wv)))
+        time, seen = x.shape[-2], past.shape[-2]
+        distance = torch.arange(seen - time, seen)[:, None] - torch.arange(seen)
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        scores = scores + bias[:, :, distance.clamp(0, bias.shape[-1] - 1)][:, None]
+        weights = scores.masked_fill(distance < 0, -math.inf).softmax(-1)
+        return linear(merge(weights @ v), block[1])
+
+    def read(self, X, memories=None):
+        """The logits of letters X, (K or 1, N, T), and the x that each block has read, without its gradient."""
+        x, kept = self.embed(X), []
+        for n, (block, bias) in enumerate(zip(self.blocks, self.biases, strict=True)):
+            kept.append(x.detach())
+            past = x if memories is None else torch.cat([memories[n], x], -2)
+            x = x + self.look_back(norm(x), norm(past), block, bias)
+            x = x + self.branches(block)[1](norm(x))
+        return linear(norm(x), self.output[0]) + self.output[1][:, None], kept
+
+    def __call__(self, X):
+        return self.read(X)[0]
+
+
+def text_of(names, stoi):
+    """Names joined to one text, each with a "." behind it: (letters,)."""
+    return torch.tensor([stoi[letter] for name in names for letter in name + "."])
+
+
+def segment_losses(network, pieces, memory=False):
+    """The loss at each place of the second half of pieces, (K or 1, N, 2 T + 1), (K, N, T).
+
+    memory: what the network has read in the first half is at hand.
+    """
+    time, memories = pieces.shape[-1] // 2, None
+    if memory:
+        with torch.no_grad():
+            _, memories = network.read(pieces[..., :time])
+    logits, _ = network.read(pieces[..., time:-1], memories)
+    wanted = pieces[..., time + 1 :].expand(len(logits), -1, -1)
+    return F.cross_entropy(logits.flatten(0, 2), wanted.flatten(), reduction="none").view_as(wanted)
+
+
+def text_loss(text, time=16, size=32, memory=False):
+    """For `recurrent.train`: the loss per letter on `size` segments of `time` letters from anywhere in a text."""
+    within = torch.arange(2 * time + 1)
+
+    def loss_of(network):
+        most = len(text) - 2 * time
+        starts = [torch.randint(0, most, (size, 1), generator=g) for g in network.generators]
+        return segment_losses(network, text[torch.stack(starts) + within], memory).mean((1, 2))
+
+    return loss_of
+
+
+def loss_by_place(network, text, time, memory=False, most=500):
+    """The loss at each place of a segment of `time` letters, (K, time), over up to `most` segments of the text."""
+    starts = torch.arange(0, len(text) - 2 * time, time)[:most, None]
+    with torch.no_grad():
+        return segment_losses(network, text[starts + torch.arange(2 * time + 1)][None], memory).mean(1)
 
 
 def against_torch(self_attention, K=4, time=9, units=24, heads=3):
@@ -515,12 +656,25 @@ def draw_scores(sizes, measured, theory, guess):
             print(f"d = {d:4}: {words[0]} | divided: {words[1]}")
 
 
-def look_panel(figure, sizes, keys=8, samples=300):
-    """A panel over d, the std of the keys and the division: random attention; returns `update` for helpers.Panel."""
+def random_weights(sizes, keys=8, samples=300):
+    """A function of d, one of `sizes`, the std of the keys, and whether scores are divided by the root of d.
+
+    It gives the weights, (samples, keys), of random queries over as many random keys.
+    """
     g = torch.Generator().manual_seed(18)
     q = torch.randn((samples, 1, sizes[-1]), generator=g)
     k = torch.randn((samples, keys, sizes[-1]), generator=g)
     dots = {d: (q[..., :d] @ k[..., :d].mT)[:, 0] for d in sizes}
+
+    def weights(d, key_std, divided):
+        return (dots[d] * key_std / (d**0.5 if divided else 1)).softmax(-1)
+
+    return weights
+
+
+def look_panel(figure, sizes, keys=8):
+    """A panel over d, the std of the keys and the division: random attention; returns `update` for helpers.Panel."""
+    weights = random_weights(sizes, keys)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))
     image = left.imshow(torch.zeros(keys, keys), vmin=0, vmax=1, cmap="viridis")
     left.set(title="Weights of eight queries", xlabel="key", ylabel="query")
@@ -533,9 +687,6 @@ def look_panel(figure, sizes, keys=8, samples=300):
     right.set(xscale="log", xlim=(sizes[0] / 1.5, sizes[-1] * 1.5), ylim=(0, 1.03))
     right.set(xlabel="d", ylabel="largest of eight weights, mean")
     right.set_title("All sizes (dashed: all weights equal)")
-
-    def weights(d, key_std, divided):
-        return (dots[d] * key_std / (d**0.5 if divided else 1)).softmax(-1)
 
     curves = {
         (std, divided): [weights(d, std, divided).amax(-1).mean().item() for d in sizes]
@@ -578,6 +729,54 @@ def draw_lookups(rates, results):
             print(f"d = {d:3}, {name:25} best: {mean[best]:5.1f} ± {error[best]:.1f} % right, at rate {rates[best]:g}")
         ax.set(xscale="log", xlabel="learning rate", ylim=(0, 105), title=f"d = {d}")
     axes[0].set_ylabel("letters right in %, mean of five")
-    axes[-1].legend(loc="upper left", fontsize=8)
+    axes[0].legend(loc="lower right", fontsize=8)
     figure.suptitle("The same task and start, with and without the division")
+    plt.show()
+
+
+def draw_pointers(letters, maps, itos):
+    """Where a pointer network points, for a few names: letters (T, N), maps (N, T written, T read)."""
+    figure, axes = plt.subplots(1, len(maps), figsize=(11, 3.6), squeeze=False)
+    for ax, name, weights in zip(axes[0], letters.T.tolist(), maps, strict=True):
+        image = ax.imshow(weights, vmin=0, vmax=1, cmap="viridis")
+        places, name = range(len(name)), [itos[i] for i in name]
+        ax.set_xticks(places, name)
+        ax.set_yticks(places, [name[place] for place in weights.argmax(-1)])
+        ax.set(xlabel="letter read", ylabel="letter pointed at", title="".join(name))
+        ax.grid(visible=False)
+    figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
+    plt.show()
+
+
+def draw_orders(of_order):
+    """Gradient of x after each block, and update:data of each block, and a table.
+
+    of_order: {"pre" or "post": (gradients, (blocks + 1,), 1 at the end; updates, (blocks,))}.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+    for (order, (back, steps)), color, fmt in zip(of_order.items(), COLORS, ("o-", "s-"), strict=False):
+        left.plot(back, fmt, color=color, label=f"{order}-norm")
+        right.plot(range(1, len(steps) + 1), steps.log10(), fmt, color=color, label=f"{order}-norm")
+        print(
+            f"{order + '-norm':9} gradient at block 0 / at the end {back[0]:.2f}; "
+            f"update:data of block 1 / of the last {steps[0] / steps[-1]:.2f}"
+        )
+    left.set(yscale="log", xlabel="after block", ylabel="gradient of x, std; 1 at the end")
+    left.set_title("Picture 2 at the start")
+    right.set(xlabel="block", ylabel="log10 of update:data")
+    right.set_title("Picture 4 at the start, SGD at rate 0.1")
+    left.legend()
+    plt.show()
+
+
+def draw_places(by_place, length, trained):
+    """The loss over the place in segments of `length` letters: by_place {(name, length): (K, length)}."""
+    ax = plt.figure(figsize=(9, 3.6)).gca()
+    shown = [(name, losses) for (name, size), losses in by_place.items() if size == length]
+    for (name, losses), color in zip(shown, COLORS, strict=False):
+        ax.plot(range(1, length + 1), losses.mean(0), color=color, label=name)
+    ax.axvline(trained + 0.5, color="0.6", linestyle="--")
+    ax.set(xlabel="place in the segment (dashed: end of those trained on)", ylabel="dev loss")
+    ax.set_title("The same texts, read in segments three times as long as in training")
+    ax.legend(loc="upper left")
     plt.show()
