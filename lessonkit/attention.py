@@ -615,7 +615,7 @@ def draw_maps(letters, maps, itos):
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.9))
     titles = f"One network writes “{name[::-1]}”", "Mean over five networks and all dev names this long"
     for ax, weights, title in zip(axes, (one, mean), titles, strict=True):
-        image = ax.imshow(weights, vmin=0, vmax=1, cmap="viridis")
+        image = ax.imshow(weights.numpy(), vmin=0, vmax=1, cmap="viridis")
         ax.set(title=title, xlabel="letter read", ylabel="letter to write")
         ax.grid(visible=False)
         figure.colorbar(image, ax=ax, label="weight", shrink=0.85)
@@ -676,7 +676,7 @@ def look_panel(figure, sizes, keys=8):
     """A panel over d, the std of the keys and the division: random attention; returns `update` for helpers.Panel."""
     weights = random_weights(sizes, keys)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))
-    image = left.imshow(torch.zeros(keys, keys), vmin=0, vmax=1, cmap="viridis")
+    image = left.imshow(torch.zeros(keys, keys).numpy(), vmin=0, vmax=1, cmap="viridis")
     left.set(title="Weights of eight queries", xlabel="key", ylabel="query")
     left.set_xticks([])
     left.set_yticks([])
@@ -695,7 +695,7 @@ def look_panel(figure, sizes, keys=8):
     }
 
     def update(d, key_std, divided):
-        image.set_data(weights(d, key_std, divided)[:keys])
+        image.set_data(weights(d, key_std, divided)[:keys].numpy())
         largest = curves[key_std, divided]
         curve.set_data(sizes, largest)
         now = largest[sizes.index(d)]
@@ -738,7 +738,7 @@ def draw_pointers(letters, maps, itos):
     """Where a pointer network points, for a few names: letters (T, N), maps (N, T written, T read)."""
     figure, axes = plt.subplots(1, len(maps), figsize=(11, 3.6), squeeze=False)
     for ax, name, weights in zip(axes[0], letters.T.tolist(), maps, strict=True):
-        image = ax.imshow(weights, vmin=0, vmax=1, cmap="viridis")
+        image = ax.imshow(weights.numpy(), vmin=0, vmax=1, cmap="viridis")
         places, name = range(len(name)), [itos[i] for i in name]
         ax.set_xticks(places, name)
         ax.set_yticks(places, [name[place] for place in weights.argmax(-1)])
