@@ -15,7 +15,7 @@ def attend(answer):
         query = torch.randn(d, generator=g)
         keys, values = torch.randn((T, d), generator=g), torch.randn((T, v), generator=g)
         result = call(answer, query.clone(), keys.clone(), values.clone())
-        if torch.is_tensor(result) and result.shape == (T,) and T != v:
+        if torch.is_tensor(result) and result.shape == (T,) and v != T:
             raise Wrong(f"{T} numbers, one for each place. And what is read from the values?")
         result = as_tensor(result, (v,), "what is read")
         dots = keys @ query
@@ -73,7 +73,9 @@ def causal_weights(answer):
         if T > 1 and close(result[1:], scores.masked_fill(with_self, -1e9).softmax(-1)[1:], 1e-5):
             raise Wrong("a place does not see itself. From which diagonal on is a place later?")
         recognize(result, usual, 1e-5, start=f"{T} places: ")
-        raise Wrong(f"{T} places: the shape is right, the numbers are not. What is in the last row?")
+        raise Wrong(
+            f"{T} places: the shape is right, the numbers are not. What is in the last row?"
+        )
     return "The first place sees itself alone, with weight 1."
 
 

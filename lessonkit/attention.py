@@ -286,7 +286,9 @@ def lookup_loss(letters, size=16):
     """For `recurrent.train`: the loss per letter of Lookups on `size` names, from columns of letters, (T, N)."""
 
     def loss_of(network):
-        rows = [torch.randint(0, letters.shape[1], (size,), generator=g) for g in network.generators]
+        rows = [
+            torch.randint(0, letters.shape[1], (size,), generator=g) for g in network.generators
+        ]
         X = letters[:, torch.stack(rows)].permute(1, 2, 0)
         logits, _ = network(X)
         return recurrent.losses_of(logits.movedim(2, 0), X.flip(-1).movedim(2, 0)).mean(0)
@@ -301,6 +303,7 @@ def lookup_right(network, letters):
         logits, _ = network(X)
     return 100 * (logits.argmax(-1) == X.flip(-1)).float().mean((1, 2))
 
+
 def train_lookups(data, d, rates, seeds, steps=150, time=6, optimizer=recurrent.Adam, **options):
     """Train a Lookup for each seed at each rate, on names of `time` letters, without clipping.
 
@@ -308,7 +311,9 @@ def train_lookups(data, d, rates, seeds, steps=150, time=6, optimizer=recurrent.
     options: of Lookup.
     """
     train_names, dev_names, _ = split_names(data.names)
-    letters, of_dev = (by_length(part, data.stoi, [time])[time] for part in (train_names, dev_names))
+    letters, of_dev = (
+        by_length(part, data.stoi, [time])[time] for part in (train_names, dev_names)
+    )
     network = Lookup(d, [*seeds] * len(rates), len(data.stoi), time=time, **options)
     with torch.no_grad():
         largest = network(of_dev.T[None])[1].amax(-1).mean().item()
@@ -401,7 +406,7 @@ class Transformer:
         )
 
     def stream(self, X):
-        """x at the start and after every block, each (K, N, T, units)."""
+        """X at the start and after every block, each (K, N, T, units)."""
         xs = [self.embed(X)]
         for block in self.blocks:
             x = xs[-1]
@@ -430,7 +435,7 @@ class Transformer:
 
 
 def letters_of(answers):
-    """What a Transformer reads, (K, N, T), from answers as of `recurrent.padded`, (T, K, N): "." and all but the last."""
+    """What a Transformer reads, (K, N, T): "." and all but the last of answers, (T, K, N), as of `recurrent.padded`."""
     before = torch.cat([torch.zeros_like(answers[:1]), answers[:-1].clamp(min=0)])
     return before.permute(1, 2, 0)
 
@@ -478,10 +483,10 @@ def train_on_names(data, seeds, rate, steps, dev=1_000, **options):
 
 
 class Relative(Transformer):
-    """Transformers whose positions are distances: each head adds a learned number to a score, by how far back it looks.
+    """Transformers whose positions are distances: each head adds a learned number to a score, by how far it looks.
 
-    Distances of `reach` and more share one number: the bias of C. Raffel and others 2019, arXiv 1910.10683, in a simpler
-    form. `read` may get memories, what the blocks read in the segment before: Z. Dai and others 2019, arXiv 1901.02860.
+    Distances of `reach` and more share one number: the bias of C. Raffel and others 2019, arXiv 1910.10683, simplified.
+    `read` may get memories, what the blocks read in the segment before: Z. Dai and others 2019, arXiv 1901.02860.
     """
 
     def __init__(self, seeds, symbols, *, reach=16, **options):
@@ -548,11 +553,13 @@ def text_loss(text, time=16, size=32, memory=False):
     return loss_of
 
 
-def loss_by_place(network, text, time, memory=False, most=500):
+def loss_by_place(network, text, time, memory=False, most=250):
     """The loss at each place of a segment of `time` letters, (K, time), over up to `most` segments of the text."""
     starts = torch.arange(0, len(text) - 2 * time, time)[:most, None]
     with torch.no_grad():
-        return segment_losses(network, text[starts + torch.arange(2 * time + 1)][None], memory).mean(1)
+        return segment_losses(
+            network, text[starts + torch.arange(2 * time + 1)][None], memory
+        ).mean(1)
 
 
 def against_torch(self_attention, K=4, time=9, units=24, heads=3):
@@ -611,9 +618,16 @@ def draw_maps(letters, maps, itos):
 
     letters: the names, (T, N). maps: (K, N, T written, T read).
     """
-    name, one, mean = "".join(itos[i] for i in letters[:, 0].tolist()), maps[0, 0], maps.mean((0, 1))
+    name, one, mean = (
+        "".join(itos[i] for i in letters[:, 0].tolist()),
+        maps[0, 0],
+        maps.mean((0, 1)),
+    )
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.9))
-    titles = f"One network writes “{name[::-1]}”", "Mean over five networks and all dev names this long"
+    titles = (
+        f"One network writes “{name[::-1]}”",
+        "Mean over five networks and all dev names this long",
+    )
     for ax, weights, title in zip(axes, (one, mean), titles, strict=True):
         image = ax.imshow(weights.numpy(), vmin=0, vmax=1, cmap="viridis")
         ax.set(title=title, xlabel="letter read", ylabel="letter to write")
@@ -721,12 +735,16 @@ def draw_lookups(rates, results):
     figure, axes = plt.subplots(1, len(sizes), figsize=(11, 3.8), sharey=True)
     for ax, d in zip(axes, sizes, strict=True):
         names = [name for size, name in results if size == d]
-        for name, color, fmt in zip(names, ("C1", "C2", "C4", "C0"), ("s-", "^-", "D-", "o--"), strict=True):
+        for name, color, fmt in zip(
+            names, ("C1", "C2", "C4", "C0"), ("s-", "^-", "D-", "o--"), strict=True
+        ):
             mean, error = mean_and_error(results[d, name].T)
             wide = {"markersize": 11, "mfc": "none"} if fmt == "D-" else {"markersize": 5}
             ax.errorbar(rates, mean, error, fmt=fmt, color=color, capsize=3, label=name, **wide)
             best = mean.argmax()
-            print(f"d = {d:3}, {name:25} best: {mean[best]:5.1f} ± {error[best]:.1f} % right, at rate {rates[best]:g}")
+            print(
+                f"d = {d:3}, {name:25} best: {mean[best]:5.1f} ± {error[best]:.1f} % right, at rate {rates[best]:g}"
+            )
         ax.set(xscale="log", xlabel="learning rate", ylim=(0, 105), title=f"d = {d}")
     axes[0].set_ylabel("letters right in %, mean of five")
     axes[0].legend(loc="lower right", fontsize=8)
@@ -753,8 +771,10 @@ def draw_orders(of_order):
 
     of_order: {"pre" or "post": (gradients, (blocks + 1,), 1 at the end; updates, (blocks,))}.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
-    for (order, (back, steps)), color, fmt in zip(of_order.items(), COLORS, ("o-", "s-"), strict=False):
+    _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+    for (order, (back, steps)), color, fmt in zip(
+        of_order.items(), COLORS, ("o-", "s-"), strict=False
+    ):
         left.plot(back, fmt, color=color, label=f"{order}-norm")
         right.plot(range(1, len(steps) + 1), steps.log10(), fmt, color=color, label=f"{order}-norm")
         print(

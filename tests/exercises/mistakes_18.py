@@ -32,7 +32,9 @@ MISTAKES = [
     ("18.2", CAUSAL.format("scores.masked_fill(later, -math.inf).softmax(0)"), "the columns sum"),
     (
         "18.2",
-        CAUSAL.format("scores.masked_fill(later | torch.eye(len(scores)).bool(), -1e9).softmax(-1)"),
+        CAUSAL.format(
+            "scores.masked_fill(later | torch.eye(len(scores)).bool(), -1e9).softmax(-1)"
+        ),
         "does not see itself",
     ),
     ("18.2", CAUSAL.format("scores.masked_fill(scores == scores, -math.inf).softmax(-1)"), "nan"),

@@ -115,7 +115,12 @@ def test_a_transformer_does_not_see_later_letters(options):
 
 def test_a_window_hides_what_is_far():
     network = attention.Transformer([1], 9, 8, units=8, heads=2, window=2)
-    assert network.mask(4).int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
+    assert network.mask(4).int().tolist() == [
+        [1, 0, 0, 0],
+        [1, 1, 0, 0],
+        [0, 1, 1, 0],
+        [0, 0, 1, 1],
+    ]
 
 
 def test_a_stack_of_transformers_learns_what_each_learns_alone():
