@@ -183,6 +183,14 @@ def train_reversers(data, units, rate, seeds, look=None, steps=500, lengths=rang
     return network, of_dev, reversed_right(network, of_dev)
 
 
+def maps_of(network, columns):
+    """The longest names of `columns`, (T, N), and where the network looks as it writes them, (K, N, T, T)."""
+    longest = columns[max(columns)]
+    with torch.no_grad():
+        _, maps = network.write(longest[:, None])
+    return longest, maps
+
+
 def all_different(columns):
     """Those names of `columns`, as of `by_length`, that have no letter twice."""
     found = {}
@@ -553,9 +561,9 @@ def text_loss(text, time=16, size=32, memory=False):
     return loss_of
 
 
-def loss_by_place(network, text, time, memory=False, most=250):
-    """The loss at each place of a segment of `time` letters, (K, time), over up to `most` segments of the text."""
-    starts = torch.arange(0, len(text) - 2 * time, time)[:most, None]
+def loss_by_place(network, text, time, memory=False, letters=12_000):
+    """The loss at each place of a segment of `time` letters, (K, time), on about so many letters of the text."""
+    starts = torch.arange(0, len(text) - 2 * time, time)[: letters // time, None]
     with torch.no_grad():
         return segment_losses(
             network, text[starts + torch.arange(2 * time + 1)][None], memory
@@ -589,6 +597,8 @@ def against_torch(self_attention, K=4, time=9, units=24, heads=3):
 # ---------------------------------------------------------------- Pictures
 
 COLORS = ["C1", "C2", "C0", "C4", "C3"]
+SIZES = [1, 4, 16, 64, 256, 1024]  # d, numbers in a query
+KEY_STDS = [0.25, 0.5, 1, 2, 4]
 
 
 def draw_right(results, title, guess=None):
@@ -670,7 +680,7 @@ def draw_scores(sizes, measured, theory, guess):
             print(f"d = {d:4}: {words[0]} | divided: {words[1]}")
 
 
-def random_weights(sizes, keys=8, samples=300):
+def random_weights(sizes=SIZES, keys=8, samples=300):
     """A function of d, one of `sizes`, the std of the keys, and whether scores are divided by the root of d.
 
     It gives the weights, (samples, keys), of random queries over as many random keys.
@@ -686,7 +696,7 @@ def random_weights(sizes, keys=8, samples=300):
     return weights
 
 
-def look_panel(figure, sizes, keys=8):
+def look_panel(figure, sizes=SIZES, keys=8):
     """A panel over d, the std of the keys and the division: random attention; returns `update` for helpers.Panel."""
     weights = random_weights(sizes, keys)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))
@@ -721,9 +731,6 @@ def look_panel(figure, sizes, keys=8):
         )
 
     return update
-
-
-KEY_STDS = [0.25, 0.5, 1, 2, 4]
 
 
 def draw_lookups(rates, results):

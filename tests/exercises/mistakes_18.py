@@ -28,8 +28,16 @@ MISTAKES = [
     ("18.2", CAUSAL.format("scores.softmax(-1)"), "Where is the mask"),
     ("18.2", CAUSAL.format("scores.softmax(-1).masked_fill(later, 0)"), "Mask before the softmax"),
     ("18.2", CAUSAL.format("scores.masked_fill(later, 0).softmax(-1)"), "still gets a weight"),
-    ("18.2", CAUSAL.format("scores.masked_fill(later.T, -math.inf).softmax(-1)"), "*later* ones"),
-    ("18.2", CAUSAL.format("scores.masked_fill(later, -math.inf).softmax(0)"), "the columns sum"),
+    (
+        "18.2",
+        CAUSAL.format("scores.masked_fill(later.T, float('-inf')).softmax(-1)"),
+        "*later* ones",
+    ),
+    (
+        "18.2",
+        CAUSAL.format("scores.masked_fill(later, float('-inf')).softmax(0)"),
+        "the columns sum",
+    ),
     (
         "18.2",
         CAUSAL.format(
@@ -37,7 +45,11 @@ MISTAKES = [
         ),
         "does not see itself",
     ),
-    ("18.2", CAUSAL.format("scores.masked_fill(scores == scores, -math.inf).softmax(-1)"), "nan"),
+    (
+        "18.2",
+        CAUSAL.format("scores.masked_fill(scores == scores, float('-inf')).softmax(-1)"),
+        "nan",
+    ),
     ("18.2", CAUSAL.format("torch.eye(len(scores))"), "last row"),
     ("18.3", SCALE.format("d**0.5 * q_std * k_std"), "that is the std of the dot product"),
     ("18.3", SCALE.format("1 / d**0.5"), "right for stds of 1"),
