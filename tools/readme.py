@@ -1,11 +1,16 @@
 """What the README and the cheat sheet show of the lessons: the table of them, the loss log, pictures."""
 
+import itertools
+import json
+import math
+
 import lessons
 
 from lessonkit import story
 
 README = lessons.ROOT / "README.md"
 PICTURE = lessons.ROOT / "picture.png"
+ARCHITECTURES = lessons.ROOT / "architectures.json"  # made by tools/architectures.py
 SHEET = lessons.ROOT / "CHEATSHEET.md"
 SHEET_PICTURES = lessons.ROOT / "pictures"
 
@@ -28,7 +33,47 @@ def blocks():
         ]
         table.append(f"| {link} | {front.question} | {front.minutes} | {'; '.join(more)} |")
     rows = {key: row for key in story.STORY if (row := story.saved_row(key)) is not None}
-    return {"lessons": "\n".join(table), "loss log": str(story.LossLog(rows))}
+    return {
+        "lessons": "\n".join(table),
+        "loss log": str(story.LossLog(rows)),
+        "architectures": architectures(),
+    }
+
+
+def architectures():
+    """The table of what tools/architectures.py has saved: dev losses at equal steps, and at equal time."""
+    saved = json.loads(ARCHITECTURES.read_text(encoding="utf-8"))
+    networks = saved["networks"]
+    lengths = list(next(iter(networks.values()))["steps"])
+    shown, most = lengths[::2], lengths[-1]
+    seconds = min(rows["steps"][most]["seconds"] for rows in networks.values())
+    heads = [f"{int(steps):,} steps" for steps in shown]
+    table = [
+        f"| network | parameters | {' | '.join(heads)} | in the time of the fastest |",
+        "|---|---|" + "---|" * (len(shown) + 1),
+    ]
+    for name, network in networks.items():
+        cells = ["{dev:.3f} ± {error:.3f}".format(**network["steps"][steps]) for steps in shown]
+        cells.append(f"{at_time(network['steps'].values(), seconds):.2f}")
+        table.append(f"| {name} | {network['parameters']:,} | {' | '.join(cells)} |")
+    counted = saved["count table"]
+    table.append(
+        f"| counts of the last {counted['letters']} letters | – | {counted['dev']:.3f} |"
+        + " |" * len(shown)
+    )
+    return "\n".join(table)
+
+
+def at_time(rows, seconds):
+    """The dev loss of a training that takes so long, between those saved, on a logarithmic scale of time."""
+    rows = sorted(rows, key=lambda row: row["seconds"])
+    for low, high in itertools.pairwise(rows):
+        if low["seconds"] <= seconds <= high["seconds"]:
+            part = math.log(seconds / low["seconds"]) / math.log(high["seconds"] / low["seconds"])
+            return low["dev"] + part * (high["dev"] - low["dev"])
+    raise ValueError(
+        f"no training in {ARCHITECTURES.name} is as short and none as long as {seconds:.0f} s."
+    )
 
 
 def with_blocks(text, made, maker="make rebuild"):
