@@ -246,7 +246,7 @@ class Vae:
         nets = [*self.encoder.parameters(), *self.decoder.parameters()]
         return [*nets, self.log_noise] if self.log_noise.requires_grad else nets
 
-    def log_p(self, x, points=121, reach=4.5, block=250):
+    def log_p(self, x, points=121, reach=4.5, block=40):
         """The exact log-density of x, (N, 2) or (K, N, 2), by adding up the latent codes on a grid: (K, N)."""
         line = torch.linspace(-reach, reach, points)
         z = torch.cartesian_prod(*[line] * self.latent).view(-1, self.latent)
@@ -322,7 +322,7 @@ def lengths_of_gradient(losses, network):
 # ---------------------------------------------------------------- Experiments of the lesson
 
 
-def kl_of(log_density, flow, target, n=4_000):
+def kl_of(log_density, flow, target, n=20_000):
     """KL(p‖q) of each flow, by n points of the target that no training has seen: (K,)."""
     x = new_points(target, n)
     with torch.no_grad():
@@ -387,11 +387,11 @@ def bounds_of(elbo, vae, target, n=1_000, tries=20):
     return found
 
 
-def prices_of_linear(elbo, target, noises, seeds, steps=400):
+def prices_of_linear(elbo, target, noises, seeds, steps=700, lr=0.03):
     """What each latent dimension of a linear VAE costs, the dearer first: (noises, seeds, 2), in nats."""
     each = torch.tensor(noises).repeat_interleave(len(seeds))
     vae = Vae([*seeds] * len(noises), (), noise=each, learn_noise=False)
-    fit_vae(elbo, target, vae, steps)
+    fit_vae(elbo, target, vae, steps, lr)
     with torch.no_grad():
         price = elbo(new_points(target)[None], vae, torch.zeros(1))[1].mean(1)
     return price.sort(-1, descending=True).values.view(len(noises), len(seeds), 2)
@@ -544,7 +544,9 @@ def draw_stretch(z, x, q):
     mapped = drawn + 2 * torch.tanh(3 * drawn)
     right.hist(mapped.numpy(), 80, (-5, 5), density=True, color="0.8", label="20,000 mapped points")
     right.plot(x, q, color="C1", label="p(z) / f′(z)")
-    right.set(xlabel="x", ylabel="density", title="One bump has become two", xlim=(-5, 5))
+    right.set(
+        xlabel="x", ylabel="density", title="One bump has become two", xlim=(-5, 5), ylim=(0, 0.33)
+    )
     right.legend(loc="upper center")
     plt.show()
     integral = torch.trapezoid(q, x).item()
@@ -662,7 +664,7 @@ def draw_push(heads, chance, saturating, other):
     chance: the mean of D on what G draws.
     """
     plt.figure(figsize=(8, 3.8))
-    low = min(1e-6, chance.min().item() / 2)
+    low = min(1e-4, chance.min().item() / 2)
     line = torch.logspace(math.log10(low), math.log10(0.9), 200)
     for share, theory, color, label in (
         (saturating, line, "C1", "log(1 − D), theory: D"),
