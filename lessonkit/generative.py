@@ -246,20 +246,23 @@ class Vae:
         nets = [*self.encoder.parameters(), *self.decoder.parameters()]
         return [*nets, self.log_noise] if self.log_noise.requires_grad else nets
 
-    def log_p(self, x, points=121, reach=4.5, block=40):
-        """The exact log-density of x, (N, 2) or (K, N, 2), by adding up the latent codes on a grid: (K, N)."""
+    def log_p(self, x, points=121, reach=4.5, block=40, only=slice(None)):
+        """The exact log-density of x, (N, 2) or (K, N, 2), by adding up the latent codes on a grid: (K, N).
+
+        only: a slice, of the networks that are asked for."""
         line = torch.linspace(-reach, reach, points)
         z = torch.cartesian_prod(*[line] * self.latent).view(-1, self.latent)
         weight = log_normal(z).sum(-1) + self.latent * math.log(line[1] - line[0])
-        x = x.expand(len(self.generators), -1, -1)
+        x = x.expand(len(self.generators), -1, -1)[only]
         with torch.no_grad():
-            variance = (2 * self.log_noise).exp()
-            centers = self.decoder(z)
+            log_noise = self.log_noise[only]
+            variance = (2 * log_noise).exp()
+            centers = self.decoder(z)[only]
             parts = []
             for part in x.split(block, 1):
                 far = torch.cdist(part, centers) ** 2  # (K, N, grid)
                 parts.append((weight - far / (2 * variance)).logsumexp(-1))
-            return torch.cat(parts, 1) - (math.log(2 * math.pi) + 2 * self.log_noise[..., 0])
+            return torch.cat(parts, 1) - (math.log(2 * math.pi) + 2 * log_noise[..., 0])
 
     def sample(self, n, seed=7):
         """Points from each: (K, n, 2)."""
@@ -477,7 +480,7 @@ def side_by_side(log_density, flow, of_vae, gans, n=2_000):
     tells = {
         "Truth": target.log_p,
         "Flow": lambda x: log_density(x[None], flow)[0],
-        "VAE": lambda x: vae.log_p(x)[place],
+        "VAE": lambda x: vae.log_p(x, only=slice(place, place + 1))[0],
         "GAN": None,
     }
     return samples, tells, {"Flow": kl_of(log_density, flow, target), "VAE": kl[0, -1]}
