@@ -17,8 +17,9 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 
+from lessonkit.data import build_dataset
 from lessonkit.interrupts import progress, stoppable
-from lessonkit.recurrent import SGD, Adam, train
+from lessonkit.recurrent import SGD, Adam, Window, train, window_dev_loss, window_loss
 from lessonkit.training import mean_and_error
 
 __all__ = ["SGD", "Adam", "train"]
@@ -99,14 +100,39 @@ class Bumps:
         each = log_normal(x[..., None, :], self.centers, self.width).sum(-1)
         return each.logsumexp(-1) - math.log(self.count)
 
-    def hits(self, x, least=0.02):
-        """Of points (K, N, 2): how many bumps are hit, and the share of points in %, each (K,).
+    def shares(self, x):
+        """Of points (K, N, 2): the share in each bump, (K, bumps).
 
-        A point lies in a bump if its center is at most 3 widths away, and a bump is hit if at least the share
-        `least` of all points lie in it. (Of the truth, 98.9 % lie in a bump, an eighth of that in each.)
+        A point lies in a bump if its center is at most 1.5 widths away. (Of the truth 67.5 % lie in one, an eighth of
+        that in each; of a blurred ring through the centers 29 %, of standard noise 5 %.)
         """
-        near = torch.cdist(x, self.centers.expand(len(x), -1, -1)) <= 3 * self.width
-        return (near.float().mean(1) >= least).sum(-1), 100 * near.any(-1).float().mean(-1)
+        reach = 1.5 * self.width
+        return (torch.cdist(x, self.centers.expand(len(x), -1, -1)) <= reach).float().mean(1)
+
+    def hits(self, x, least=0.02):
+        """Of points (K, N, 2): how many bumps hold at least the share `least`, and the share of all in %, each (K,)."""
+        shares = self.shares(x)
+        return (shares >= least).sum(-1), 100 * shares.sum(-1)
+
+
+class Ring(Bumps):
+    """A ring through the centers of the eight bumps, blurred by the same width: a model that sees no bumps."""
+
+    name, count = "ring", 360
+
+
+class Noise:
+    """Standard normal noise."""
+
+    name = "noise"
+
+    def draw(self, n, g):
+        """Points, (n, 2)."""
+        return torch.randn((n, 2), generator=g)
+
+    def log_p(self, x):
+        """The log-density of points (..., 2)."""
+        return log_normal(x).sum(-1)
 
 
 def minibatch(target, generators, size=128):
@@ -332,13 +358,17 @@ def kl_of(log_density, flow, target, n=20_000):
         return (target.log_p(x) - log_density(x[None], flow)).mean(-1)
 
 
-def fit_flow(log_density, steps, target, seeds, training_steps, lrs=0.01, start=True, film_at=()):
+def fit_flow(log_density, steps, target, seeds, training_steps, lrs=0.01, film_at=(), without=()):
     """Train flows made of these steps by minus their log-density of the target's points.
 
-    start: whether each actnorm starts from a first batch of 512. film_at: training steps before which to look.
+    Each actnorm starts from a first batch of 512. film_at: training steps before which to look. without: which of
+    the first actnorm's numbers, "shift" and "log_scale", start at 0 all the same.
     Returns the flow and {training steps: (frames of `film`, KL of the first network)}, the end included.
     """
-    flow = Flow(steps, seeds, new_points(target, 512, seed=1) if start else None)
+    flow = Flow(steps, seeds, new_points(target, 512, seed=1))
+    with torch.no_grad():
+        for name in without:
+            getattr(flow.layers[0], name).zero_()
     seen, count = {}, 0
 
     def loss(flow):
@@ -354,12 +384,16 @@ def fit_flow(log_density, steps, target, seeds, training_steps, lrs=0.01, start=
 
 
 def compare_starts(log_density, steps, target, seeds, rates, training_steps):
-    """Flows with and without a start from the first batch, at each rate: {start: KL (rates, seeds)}, and a table."""
+    """Flows that take shift, scale, both or neither from a first batch: {start: KL (rates, seeds)}, and a table.
+
+    One that is not taken is 0 for the shift, 1 for the scale.
+    """
     each, found = torch.tensor(rates).repeat_interleave(len(seeds)), {}
     print(f"{'rate':20}", *[f"{rate:<13g}" for rate in rates])
-    for name, start in {"from the first batch": True, "shift 0, scale 1": False}.items():
+    starts = {"shift and scale": (), "shift alone": ("log_scale",), "scale alone": ("shift",)}
+    for name, without in (starts | {"neither": ("shift", "log_scale")}).items():
         many = [*seeds] * len(rates)
-        flow, _ = fit_flow(log_density, steps, target, many, training_steps, each, start)
+        flow, _ = fit_flow(log_density, steps, target, many, training_steps, each, without=without)
         found[name] = kl_of(log_density, flow, target).view(len(rates), len(seeds))
         rows = [mean_and_error(kl) for kl in found[name]]
         print(f"{name:20}", *[f"{mean:.2f} ± {error:.2f}  " for mean, error in rows])
@@ -384,9 +418,9 @@ def bounds_of(elbo, vae, target, n=1_000, tries=20):
         noises = [noise_for(vae.generators, n, vae.latent) for _ in range(tries)]
         bound = torch.stack([elbo(x[None], vae, noise)[0].mean(-1) for noise in noises]).mean(0)
     truth = target.log_p(x).mean().expand(len(bound))
-    found = {"ELBO": bound, "log q, exact": vae.log_p(x).mean(-1), "truth": truth}
+    found = {"ELBO": bound, "log q, by a grid": vae.log_p(x).mean(-1), "truth": truth}
     for name, values in found.items():
-        print(f"{name:12} {{:.3f}} ± {{:.3f}}".format(*mean_and_error(values)))
+        print(f"{name:16} {{:.3f}} ± {{:.3f}}".format(*mean_and_error(values)))
     return found
 
 
@@ -413,6 +447,10 @@ def vae_starts(elbo, target, seeds, starts, rates, steps):
     x = new_points(target, 500)
     kl = (target.log_p(x) - vae.log_p(x)).mean(-1).view(shape)
     ends = vae.log_noise.detach().exp().view(shape)
+    many = new_points(target, 200_000)
+    sigma = many.var(0).mean().sqrt()
+    collapsed = (target.log_p(many) - log_normal(many, many.mean(0), sigma).sum(-1)).mean()
+    print(f"{target.name}, code unused  σ {sigma:.2f}, KL {collapsed:.2f}")
     for n, start in enumerate(starts):
         print(f"{target.name}, σ starts at {start}")
         for r, rate in enumerate(rates):
@@ -454,12 +492,37 @@ def from_behind(gan, target, d_loss, losses, optimizers, steps):
     return found
 
 
-def bumps_hit(target, gan, rates):
-    """How many bumps each network of a stack hits, by G's rate: (rates, seeds), and a table."""
-    hit = target.hits(gan.sample(2_000))[0].view(len(rates), -1)
-    for rate, row in zip(rates.tolist(), hit.tolist(), strict=True):
-        print(f"rate of G {rate:g}: bumps hit by the five", *row)
-    return hit
+def watch_gan(gan, target, d_loss, g_loss, lrs, steps, every=100, looks=5):
+    """Train a GAN, and look at what it draws every so many steps, at the last `looks` times: {step: (K, N, 2)}."""
+    chosen, seen = Adam(gan.G.parameters()), {}
+    for step in range(every, steps + 1, every):
+        train_gan(gan, target, d_loss, g_loss, lrs, steps=every, optimizer=lambda _: chosen)
+        if step > steps - looks * every:
+            seen[step] = gan.sample(2_000)
+    return seen
+
+
+def bumps_hit(target, seen, rates):
+    """Of looks {step: points (K, N, 2)}: bumps hit at the last and at any of them, (rates, seeds) each, and a table."""
+    hit = torch.stack([target.shares(points) >= 0.02 for points in seen.values()])
+    last, ever = (one.sum(-1).view(len(rates), -1) for one in (hit[-1], hit.any(0)))
+    inside = target.hits([*seen.values()][-1])[1].view(len(rates), -1)
+    for n, rate in enumerate(rates.tolist()):
+        print(f"rate of G {rate:g}: points in a bump {inside[n].mean():.0f} %")
+        print("   bumps hit by the five, at the end  ", *last[n].tolist())
+        print("   at any of the last five looks      ", *ever[n].tolist())
+    return last, ever
+
+
+def baselines_of(target, n=20_000):
+    """Of noise, a ring and the truth: {name: (points in a bump in %, bumps hit, KL)}, and a table."""
+    x, found = new_points(target, 4_000), {}
+    for name, one in {"noise": Noise(), "ring": Ring(), "truth": target}.items():
+        hit, share = target.hits(new_points(one, n, seed=5)[None])
+        kl = (target.log_p(x) - one.log_p(x)).mean().item()
+        found[name] = share.item(), hit.item(), kl
+        print(f"{name:5} points in a bump {share.item():2.0f} %, KL {abs(kl):.2f}")
+    return found
 
 
 def side_by_side(log_density, flow, of_vae, gans, n=2_000):
@@ -546,7 +609,7 @@ def draw_stretch(z, x, q):
     drawn = torch.randn(20_000, generator=torch.Generator().manual_seed(1))
     mapped = drawn + 2 * torch.tanh(3 * drawn)
     right.hist(mapped.numpy(), 80, (-5, 5), density=True, color="0.8", label="20,000 mapped points")
-    right.plot(x, q, color="C1", label="p(z) / f′(z)")
+    right.plot(x, q, color="C1", label="φ(z) / f′(z)")
     right.set(
         xlabel="x", ylabel="density", title="One bump has become two", xlim=(-5, 5), ylim=(0, 0.33)
     )
@@ -577,7 +640,7 @@ def draw_flows(target, log_density, flows):
     return found
 
 
-def lattice(reach=2.5, lines=11, points=41):
+def lattice(reach=2.5, lines=11, points=161):
     """Lines of a square grid over (-reach, reach), and nan between them: (2 * lines * (points + 1), 2)."""
     along, places = torch.linspace(-reach, reach, points), torch.linspace(-reach, reach, lines)
     gap, parts = torch.full((1, 2), float("nan")), []
@@ -589,7 +652,7 @@ def lattice(reach=2.5, lines=11, points=41):
 
 
 def film(flow, points=400):
-    """For `watched`: the first network's lattice and points after each step from noise to data.
+    """The first network's lattice and points after each step from noise to data.
 
     A coupling swaps the coordinates; here they are put back in their places. Returns (layers + 1, lattice + points, 2).
     """
@@ -604,12 +667,15 @@ def film(flow, points=400):
     )
 
 
-def flow_panel(figure, films, target):
+def flow_panel(figure, films, target, curve=True):
     """A panel over the steps from noise to data and of the training; returns `update`, as helpers.Panel wants it.
 
-    films: {training steps: (frames of `film`, KL of this network)}, as of `fit_flow`.
+    films: {training steps: (frames of `film`, KL of this network)}, as of `fit_flow`. curve: whether to draw the KLs.
     """
-    ax, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    if curve:
+        ax, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    else:
+        ax = figure.subplots()
     window = ((-4, 4), (-4, 4))
     show_density(ax, target.log_p, window, 3 * top_of(target))
     (grid,) = ax.plot([], [], color="0.45", linewidth=0.7)
@@ -617,19 +683,22 @@ def flow_panel(figure, films, target):
     plane(ax, window, "From noise to data (blue: the target)")
     ax.set_aspect("equal")
     steps, size = list(films), len(lattice())
-    right.plot(range(len(steps)), [films[n][1] for n in steps], "o-", color="C0")
-    (here,) = right.plot([], [], "o", color="C1", markersize=10)
-    right.set_xticks(range(len(steps)), steps)
-    right.set(
-        xlabel="training steps", ylabel="KL to the target, nats", title="How far off the flow is"
-    )
+    if curve:
+        right.plot(steps, [films[n][1] for n in steps], "o-", color="C0")
+        (here,) = right.plot([], [], "o", color="C1", markersize=10)
+        right.set(
+            xlabel="training steps",
+            ylabel="KL to the target, nats",
+            title="How far off the flow is",
+        )
 
     def update(layers, steps_trained):
         frames, kl = films[steps_trained]
         frame = frames[layers]
         grid.set_data(*frame[:size].T)
         cloud.set_data(*frame[size:].T)
-        here.set_data([steps.index(steps_trained)], [kl])
+        if curve:
+            here.set_data([steps_trained], [kl])
         bumps = target.hits(frame[None, size:])[1].item()
         return (
             f"After {layers} of {len(frames) - 1} steps, with {steps_trained} training steps: "
@@ -662,7 +731,7 @@ def draw_collapse(noises, measured, variances):
 
 
 def draw_push(heads, chance, saturating, other):
-    """How much of the gradient reaches the generator: all (head starts, seeds); lines: theory. And a table.
+    """How much of the gradient reaches the generator: all (head starts, seeds); lines: theory. The first's in a table.
 
     chance: the mean of D on what G draws.
     """
@@ -684,17 +753,15 @@ def draw_push(heads, chance, saturating, other):
     plt.show()
     for row, head in enumerate(heads):
         if head in (0, 100, heads[-1]):
-            parts = f"log(1 - D) {saturating[row].max():.4f}, -log D {other[row].max():.2f}"
-            print(
-                f"D alone for {head:5,} steps: D {chance[row].max():.4f}, left: {parts} (largest of 5)"
-            )
+            parts = f"log(1 - D) {saturating[row, 0]:.2g}, -log D {other[row, 0]:.2f}"
+            print(f"first pair, D alone for {head:5,} steps: D {chance[row, 0]:.2g}, left: {parts}")
 
 
-def draw_all(target, samples, densities, kls, n=1_000):
+def draw_all(target, samples, densities, kls, baselines, n=1_000):
     """Above what each draws, below the density that it tells, if any; and a table.
 
     samples: {name: points (K, N, 2)}, of which the first network's are drawn. densities: {name: a function, or None}.
-    kls: {name: (K,)}, of those that tell one.
+    kls: {name: (K,)}, of those that tell one. baselines: of `baselines_of`.
     """
     figure, axes = plt.subplots(2, len(samples), figsize=(11, 5.8), sharex=True, sharey=True)
     top = top_of(target)
@@ -714,15 +781,67 @@ def draw_all(target, samples, densities, kls, n=1_000):
     axes[1, 0].set_ylabel("density: x2")
     figure.colorbar(image, ax=axes[1], label="density")
     plt.show()
-    for name, points in samples.items():
+    words = "{:5} bumps hit {:.1f}, points in a bump {:2.0f} %  {}"
+    for name, (share, hit, kl) in baselines.items():
+        print(words.format(name.capitalize(), hit, share, f"KL {abs(kl):.2f}"))
+    for name, points in list(samples.items())[1:]:
         hit, inside = target.hits(points)
-        told = "KL {:.2f} ± {:.2f}".format(*mean_and_error(kls[name])) if name in kls else ""
-        print(
-            f"{name:5} bumps hit {hit.float().mean():.1f}, points in a bump {inside.mean():.0f} %  {told}"
-        )
+        told = ""
+        if name in kls:
+            told = "KL {:.2f} ± {:.2f}".format(*mean_and_error(kls[name]))
+            told += f" (drawn above: {kls[name][0]:.2f})"
+        print(words.format(name, hit.float().mean(), inside.mean(), told))
 
 
 # ---------------------------------------------------------------- The companion
+
+
+class Symbols:
+    """K autoregressive models of the plane, each coordinate cut into symbols: first those of x1, then of x2 given x1.
+
+    first: the logits of x1's symbols, (K, 1, symbols). net: from x1 to the logits of x2's symbols.
+    """
+
+    def __init__(self, seeds, window, symbols=64, units=(32, 32)):
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.first = torch.zeros(len(self.generators), 1, symbols, requires_grad=True)
+        self.net = Net((1, *units, symbols), self.generators, last=0.0, first=2.0)
+        self.low, self.width, self.symbols = window[0], (window[1] - window[0]) / symbols, symbols
+
+    def parameters(self):
+        return [self.first, *self.net.parameters()]
+
+    def symbols_of(self, x):
+        """The symbols of points (K or 1, N, 2): two tensors (K, N, 1)."""
+        cells = ((x - self.low) / self.width).long().clamp(0, self.symbols - 1)
+        return cells.expand(len(self.generators), -1, -1).split(1, -1)
+
+    def center(self, symbols):
+        """The middle of each symbol's stretch."""
+        return self.low + (symbols + 0.5) * self.width
+
+
+def fit_symbols(log_q, target, seeds, steps, lr=0.01):
+    """Train `Symbols` by minus their log-density log_q(x, model), (K, N)."""
+    model = Symbols(seeds, target.window[0])
+
+    def loss(model):
+        return -log_q(minibatch(target, model.generators), model).mean(-1)
+
+    train(model, loss, steps, lr, limit=5)
+    return model
+
+
+def draw_maps(target, densities):
+    """Densities beside each other as maps. densities: {title: a function of points (N, 2), (N,)}."""
+    figure, axes = plt.subplots(1, len(densities), figsize=(10, 3.3), sharey=True)
+    for ax, (title, log_density) in zip(axes, densities.items(), strict=True):
+        image = show_density(ax, log_density, target.window, top_of(target), 128)
+        plane(ax, target.window, title)
+    for ax in axes[1:]:
+        ax.set_ylabel("")
+    figure.colorbar(image, ax=axes, label="density")
+    plt.show()
 
 
 class NamesVae:
@@ -746,8 +865,26 @@ class NamesVae:
         """Logits, (K, N, places, symbols), for codes (K, N, latent)."""
         return self.decoder(z).unflatten(-1, (self.places, self.symbols))
 
+    def by_many_codes(self, letters, codes=100, seed=1):
+        """-log q of each name by importance sampling over codes that the encoder proposes, nats: (K, N).
+
+        With one code it is the bound, and with many it comes down to the exact value. Y. Burda and others 2016,
+        arXiv 1509.00519.
+        """
+        found, g = [], torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            mean, log_std = self.encode(letters)
+            for _ in range(codes):
+                noise = torch.randn(mean.shape, generator=g)
+                z = mean + log_std.exp() * noise
+                logits = self.letters_of(z).log_softmax(-1)
+                picked = logits.gather(-1, letters.expand(len(z), -1, -1)[..., None]).sum((-1, -2))
+                weight = (log_normal(z) - log_normal(noise) + log_std).sum(-1)
+                found.append(picked + weight)
+        return math.log(codes) - torch.stack(found).logsumexp(0)
+
     def parts(self, letters, noise):
-        """What finding the letters again costs, and the price of the code, nats a name: (K, N) each."""
+        """What the reconstruction of the letters costs, and the price of the code, nats a name: (K, N) each."""
         mean, log_std = self.encode(letters)
         logits = self.letters_of(mean + log_std.exp() * noise).log_softmax(-1)
         picked = logits.gather(-1, letters.expand(len(logits), -1, -1)[..., None])
@@ -776,7 +913,7 @@ def fit_names(vae, columns, steps, lr=0.01, size=64):
 def update_ratios(gan, target, d_loss, g_loss, lrs, steps=300, last=20):
     """Picture 4 for both networks: std of an update over std of the weight, over the last steps.
 
-    Returns {"D" or "G": the mean of log10 over weights and steps, (K,)}.
+    Returns {"D" or "G": the mean of log10 over weights and steps, (K,)}, at the key "hit" how many bumps are hit.
     """
     rows, chosen = {"D": [], "G": []}, Adam(gan.G.parameters())
     train_gan(gan, target, d_loss, g_loss, lrs, steps=steps - last, optimizer=lambda _: chosen)
@@ -790,7 +927,8 @@ def update_ratios(gan, target, d_loss, g_loss, lrs, steps=300, last=20):
                 for W, V in zip(those, old[name], strict=True)
             ]
             rows[name].append(torch.stack(moved).log10().mean(0))
-    return {name: torch.stack(each).mean(0) for name, each in rows.items()}
+    found = {name: torch.stack(each).mean(0) for name, each in rows.items()}
+    return found | {"hit": target.hits(gan.sample(2_000))[0]}
 
 
 def pairs_loss(columns, new, symbols):
@@ -819,8 +957,32 @@ def walk(vae, first, second, data, steps=7):
         return _texts(vae.letters_of(way)[0].argmax(-1), data)
 
 
+def letters_changed(vae, columns, steps=7):
+    """In how many of the places two texts differ, the likeliest letter at each: {which two: (K,)}.
+
+    The first half of the rows of `columns` is paired with the second half, and each pair's codes are joined by a line.
+    """
+    with torch.no_grad():
+        even = columns[: len(columns) // 2 * 2]
+        one, other = vae.encode(even[None])[0].chunk(2, 1)
+        ways = [one * (1 - share) + other * share for share in torch.linspace(0, 1, steps)]
+        texts = torch.stack([vae.letters_of(way).argmax(-1) for way in ways])
+    return {
+        "neighbors on a line": (texts[1:] != texts[:-1]).float().sum(-1).mean((0, 2)),
+        "its two ends": (texts[0] != texts[-1]).float().sum(-1).mean(-1),
+    }
+
+
+def names_window(names, dev_names, data, seeds, steps, size=448):
+    """Lesson 17's `Window` of three letters and 100 units, as in part one: -log p of a dev name, in nats, (K,)."""
+    window = Window(3, 100, seeds, len(data.stoi))
+    train(window, window_loss(*build_dataset(names, data.stoi), size), steps, 0.01)
+    X, Y = build_dataset(dev_names, data.stoi)
+    return window_dev_loss(window, X, Y) * len(Y) / len(dev_names)
+
+
 def written(vae, data, n=1_000):
-    """The likeliest letters for n random codes: a list of names for each network."""
+    """At each place the likeliest letter, for n random codes: a list of names for each network."""
     z = torch.randn((n, vae.latent), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         return [_texts(one, data) for one in vae.letters_of(z).argmax(-1)]

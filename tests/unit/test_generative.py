@@ -50,8 +50,9 @@ def test_the_normal_density_is_torchs():
         generative.Bumps(),
         generative.Flipped(generative.Banana()),
         generative.Moved(generative.Bumps(), 2.0, 1.0),
+        generative.Noise(),
     ],
-    ids=["banana", "bumps", "flipped", "moved"],
+    ids=["banana", "bumps", "flipped", "moved", "noise"],
 )
 def test_a_target_draws_from_the_density_it_tells(target):
     """The integral is 1, and the mean of a point is that of the density."""
@@ -66,7 +67,14 @@ def test_a_target_draws_from_the_density_it_tells(target):
 def test_of_the_truth_all_bumps_are_hit():
     hit, inside = generative.Bumps().hits(generative.new_points(generative.Bumps(), 20_000)[None])
     assert hit.tolist() == [8]
-    assert inside.item() == pytest.approx(100 * (1 - math.exp(-4.5)), abs=0.3)
+    assert inside.item() == pytest.approx(100 * (1 - math.exp(-1.125)), abs=1)
+
+
+def test_noise_and_a_ring_score_low():
+    of = generative.baselines_of(generative.Bumps())
+    assert of["noise"][0] < 8 and of["noise"][1] == 0
+    assert of["ring"][0] < 33 and of["ring"][2] == pytest.approx(0.64, abs=0.05)
+    assert of["truth"][0] > 66 and of["truth"][2] == 0
 
 
 def test_a_flow_inverts_itself_and_knows_its_stretch():
