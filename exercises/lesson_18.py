@@ -39,44 +39,57 @@ def attend(answer):
 
 
 @exercise("18.2")
-def causal_weights(answer):
-    """A function of scores, (T, T): the weights, (T, T), without any on later places."""
+def window_weights(answer):
+    """A function of scores, (T, T), and a window: weights, (T, T), on each place itself and the window - 1 before."""
     g = torch.Generator().manual_seed(18)
-    for T in (4, 1, 7):
+    for T, window in ((5, 2), (6, 1), (4, 9), (7, 3)):
         scores = torch.randn((T, T), generator=g)
-        result = as_tensor(call(answer, scores.clone()), (T, T), "the weights")
-        later = torch.ones(T, T).triu(1).bool()
-        if close(result, scores.masked_fill(later, -math.inf).softmax(-1), 1e-5):
+        result = as_tensor(call(answer, scores.clone(), window), (T, T), "the weights")
+
+        def within(size, shift=0, scores=scores):
+            seen = torch.ones_like(scores).tril(-shift).triu(1 - size - shift).bool()
+            return scores.masked_fill(~seen, -1e9).softmax(-1)
+
+        right = within(window)
+        if close(result, right, 1e-5):
             continue
-        with_self = torch.ones(T, T).triu(0).bool()
+        start = f"{T} places, a window of {window}: "
+        if result.isnan().any():
+            raise Wrong(start + "there are nan in it: may a place not look at itself?")
+        seen = right > 0
         usual = [
-            (scores.softmax(-1), "later places still have weights. Where is the mask?"),
+            (scores.softmax(-1), "all places have weights. Where is the mask?"),
+            (within(T), "no later place is seen, but all before. Where does the window end?"),
+            (within(window + 1), "a place sees one too many. Is it itself a part of the window?"),
             (
-                scores.softmax(-1).masked_fill(later, 0),
-                "later places have none, but the rows do not sum to 1. Mask before the softmax?",
+                within(window - 1) if window > 1 else right,
+                "a place sees one too few. Is it itself a part of the window?",
+            ),
+            (within(T - window + 1, window - 1), "near places are hidden, far ones seen. And now?"),
+            (
+                scores.softmax(-1).masked_fill(~seen, 0),
+                "what is hidden has no weight, but the rows do not sum to 1. Mask before the softmax?",
             ),
             (
-                scores.masked_fill(later, 0).softmax(-1),
+                scores.masked_fill(~seen, 0).softmax(-1),
                 "a score of 0 still gets a weight. Which score gets none?",
             ),
             (
-                scores.masked_fill(later.T, -math.inf).softmax(-1),
-                "each place sees only itself and *later* ones. Which triangle is to go?",
+                scores.masked_fill(~seen.T, -math.inf).softmax(-1),
+                "each place sees itself and *later* ones. Which triangle is to go?",
             ),
             (
-                scores.masked_fill(later, -math.inf).softmax(0),
+                scores.masked_fill(~(seen | seen.T), -math.inf).softmax(-1),
+                "the window reaches to both sides. What must a place not see?",
+            ),
+            (
+                scores.masked_fill(~seen, -math.inf).softmax(0),
                 "the columns sum to 1, not the rows. Over which dimension is the softmax?",
             ),
         ]
-        if T > 1 and result.isnan().any():
-            raise Wrong("there are nan in it: may a place not look at itself?")
-        if T > 1 and close(result[1:], scores.masked_fill(with_self, -1e9).softmax(-1)[1:], 1e-5):
-            raise Wrong("a place does not see itself. From which diagonal on is a place later?")
-        recognize(result, usual, 1e-5, start=f"{T} places: ")
-        raise Wrong(
-            f"{T} places: the shape is right, the numbers are not. What is in the last row?"
-        )
-    return "The first place sees itself alone, with weight 1."
+        recognize(result, usual, 1e-5, start=start)
+        raise Wrong(start + "the shape is right, the numbers are not. What is in the last row?")
+    return "With a window as long as the text, it is lesson 18's causal attention."
 
 
 @exercise("18.3")

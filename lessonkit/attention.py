@@ -9,6 +9,7 @@ Transformer: A. Vaswani and others 2017, arXiv 1706.03762.
 """
 
 import math
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import torch
@@ -73,8 +74,8 @@ def by_length(names, stoi, lengths):
     return {n: torch.tensor(rows).T.contiguous() for n, rows in found.items() if rows}
 
 
-class Reverser:
-    """K networks that read a name by one GRU, the encoder, and write it backward by another, the decoder.
+class EncoderDecoder:
+    """K networks that read a name by one GRU, the encoder, and write by another, the decoder, as many letters.
 
     The decoder starts with the encoder's last state. At each step it reads the letter written before (at first "."),
     and its state, beside what `look` finds in the encoder's states if there is one, gives the logits of the next.
@@ -171,16 +172,29 @@ def reversed_right(network, columns, most=300):
     return 100 * torch.stack(shares)
 
 
-def train_reversers(data, units, rate, seeds, look=None, steps=500, lengths=range(3, 9)):
-    """Train a Reverser for each seed on the training names of these lengths: (the stack, columns, right letters in %).
+def blind(columns):
+    """Right letters in % of one who writes the same for all names: each place's most frequent letter, per length."""
+    return [
+        100 * (letters == letters.mode(1, keepdim=True).values).float().mean().item()
+        for letters in columns.values()
+    ]
 
-    The columns, as of `by_length`, are of the dev names; the shares are (lengths, seeds).
-    """
+
+class Trained(NamedTuple):
+    """A trained stack, the dev names it was tried on, as of `by_length`, and right letters in %, (lengths, K)."""
+
+    network: EncoderDecoder
+    columns: dict
+    right: torch.Tensor
+
+
+def train_reversers(data, units, rate, seeds, look=None, steps=500, lengths=range(3, 9)):
+    """Train an EncoderDecoder for each seed to reverse the training names of these lengths: a Trained."""
     train_names, dev_names, _ = split_names(data.names)
     columns, of_dev = (by_length(part, data.stoi, lengths) for part in (train_names, dev_names))
-    network = Reverser(units, seeds, len(data.stoi), look)
+    network = EncoderDecoder(units, seeds, len(data.stoi), look)
     recurrent.train(network, reverse_loss(columns), steps, rate)
-    return network, of_dev, reversed_right(network, of_dev)
+    return Trained(network, of_dev, reversed_right(network, of_dev))
 
 
 def maps_of(network, columns):
@@ -203,7 +217,7 @@ def all_different(columns):
 def sort_loss(columns, size=32):
     """For `recurrent.train`: the loss per letter of writing a name's letters in the order of the alphabet.
 
-    Of a Reverser that points, minus the logarithm of the weight on the right place. columns: as of `all_different`.
+    Of one that points, minus the logarithm of the weight on the right place. columns: as of `all_different`.
     """
     lengths, counts = list(columns), torch.tensor([float(c.shape[1]) for c in columns.values()])
     of_length = torch.Generator().manual_seed(18)
@@ -248,7 +262,7 @@ class Lookup:
     scale: what the dot products are multiplied by. start, scale: numbers.
     """
 
-    def __init__(self, d, seeds, symbols, *, scale, start=1.0, units=32, time=6):
+    def __init__(self, d, seeds, symbols, *, scale=1.0, start=1.0, units=32, time=6):
         self.scale = scale
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         drawn = drawn_by(self.generators)
@@ -278,16 +292,6 @@ class Lookup:
         queries = (self.asking @ self.Wq)[:, None]
         found, weights = attend(queries, linear(x, self.Wk), linear(x, self.Wv), self.scale)
         return linear(found, self.output), weights
-
-
-class SlowQueries(recurrent.Adam):
-    """Adam that moves the first parameter, a Lookup's Wq, at 1 / sqrt(d) times the rate."""
-
-    def step(self, gradients, lrs):
-        before = self.parameters[0].clone()
-        super().step(gradients, lrs)
-        part = before.shape[-1] ** -0.5
-        self.parameters[0].copy_(before + part * (self.parameters[0] - before))
 
 
 def lookup_loss(letters, size=16):
@@ -380,6 +384,13 @@ class Transformer:
         of_blocks = [p for block in self.blocks for p in block]
         places = [] if self.places is None else [self.places]
         return [self.letters, *places, *of_blocks, *self.output]
+
+    def parts(self):
+        """{the name of a part: its parameters}, without the output layer."""
+        parts = {"letters": [self.letters], "positions": [self.places]}
+        for n, block in enumerate(self.blocks, 1):
+            parts |= {f"attention {n}": block[:2], f"MLP {n}": block[2:]}
+        return parts
 
     def count(self):
         """The number of parameters of one network."""
@@ -485,6 +496,25 @@ def train_on_names(data, seeds, rate, steps, dev=1_000, **options):
     network = Transformer(seeds, len(data.stoi), len(columns), **options)
     recurrent.train(network, names_loss(columns), steps, rate)
     return network, names_dev_loss(network, recurrent.padded(dev_names[:dev], data.stoi))
+
+
+def at_the_start(order, blocks, seeds, columns, rate=0.1):
+    """An untrained Transformer's gradients of x after each block, std, (blocks + 1, K), and its blocks' update:data.
+
+    The latter is of the matrix of queries, keys and values, for plain SGD at this rate, (blocks, K).
+    """
+    symbols, answers = int(columns.max()) + 1, columns[:, None]
+    network = Transformer(seeds, symbols, len(columns), blocks=blocks, order=order)
+    xs, weights = network.stream(letters_of(answers)), [block[0] for block in network.blocks]
+    logits, wanted = network.logits(xs[-1]).permute(2, 0, 1, 3), answers.expand(-1, len(seeds), -1)
+    loss = recurrent.losses_of(logits, wanted.clamp(min=0), (wanted >= 0).float())
+    gradients = torch.autograd.grad(loss.sum(), [*xs, *weights])
+    back = torch.stack([g.std((1, 2, 3)) for g in gradients[: blocks + 1]])
+    steps = [
+        rate * g.std((1, 2)) / W.detach().std((1, 2))
+        for g, W in zip(gradients[blocks + 1 :], weights, strict=True)
+    ]
+    return back, torch.stack(steps)
 
 
 # ---------------------------------------------------------------- Longer texts
@@ -601,10 +631,10 @@ SIZES = [1, 4, 16, 64, 256, 1024]  # d, numbers in a query
 KEY_STDS = [0.25, 0.5, 1, 2, 4]
 
 
-def draw_right(results, title, guess=None):
+def draw_right(results, title, guess=None, blind=None):
     """How many % of the letters are right, over the name's length, and a table of the ends.
 
-    results: {name of a network: what `train_reversers` returns}. guess: a helpers.Guess of a share, marked.
+    results: {name of a network: Trained}. guess: a helpers.Guess of a share, marked. blind: of `blind`, dashed.
     """
     ax = plt.figure(figsize=(7, 3.6)).gca()
     for (name, (_, columns, values)), color, fmt in zip(
@@ -612,12 +642,17 @@ def draw_right(results, title, guess=None):
     ):
         mean, error = mean_and_error(values.T)
         lengths = [*columns]
-        ax.errorbar(lengths, mean, error, fmt=fmt, color=color, capsize=3, label=name)
-        ends = [f"{mean[n]:5.1f} ± {error[n]:.1f} % of {lengths[n]} letters" for n in (0, -1)]
-        print(f"{name:18} right: {', '.join(ends)}")
+        ax.errorbar(
+            lengths, mean, error, fmt=fmt, color=color, capsize=6, markersize=3, lw=1, label=name
+        )
+        ends = [f"{mean[n]:5.1f} ± {error[n]:.1f} % in names of {lengths[n]}" for n in (0, -1)]
+        print(f"{name:18} letters right: {', '.join(ends)}")
+    if blind is not None:
+        ax.plot(lengths, blind, "--", color="0.5", label="the same letters for every name")
+        print(f"{'the same letters':18} letters right: at most {max(blind):.0f} %")
     ax.set(xlabel="letters of the name", ylabel="letters right in %, mean of five", ylim=(0, 105))
     ax.set_title(title)
-    ax.legend(loc="lower left")
+    ax.legend(loc="center left", fontsize=8)
     if guess is not None:
         guess.mark(ax, "y")
     plt.show()
@@ -659,10 +694,13 @@ def draw_scores(sizes, measured, theory, guess):
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.6))
     labels = "std of a score", "larger of two weights, mean", "slope p(1 − p), mean"
     for n, (ax, label) in enumerate(zip(axes, labels, strict=True)):
-        for divided, color in ((False, "C1"), (True, "C0")):
+        for divided, color, dot in (
+            (False, "C1", {"markersize": 5}),
+            (True, "C0", {"markersize": 9, "mfc": "none"}),
+        ):
             name = "divided by √d" if divided else "dot product"
             ax.plot(sizes, theory[divided][:, n], color=color)
-            ax.plot(sizes, measured[divided][:, n], "o", color=color, markersize=5, label=name)
+            ax.plot(sizes, measured[divided][:, n], "o", color=color, label=name, **dot)
         ax.set(xscale="log", xlabel="d, numbers in a query", ylabel=label)
     axes[0].set(yscale="log")
     axes[1].set(ylim=(0.5, 1.02))
@@ -733,29 +771,48 @@ def look_panel(figure, sizes=SIZES, keys=8):
     return update
 
 
-def draw_lookups(rates, results):
-    """Right letters in % over the learning rate, for each d, and a table of the best.
+LOOKUP_STYLES = {
+    "not divided": ("C1", "s-"),
+    "smaller start": ("C2", "^-"),
+    "smaller steps": ("C3", "v-"),
+    "smaller start and steps": ("C4", "D-"),
+    "divided": ("C0", "o--"),
+}
 
-    results: {(d, name): (rates, seeds)}.
+
+def draw_lookups(rates, results, at_start):
+    """Right letters in % over the learning rate, for each d, and a table.
+
+    results: {(d, one of LOOKUP_STYLES): (rates, seeds)}. at_start: {the same: largest weight before training}.
     """
     sizes = list(dict.fromkeys(d for d, _ in results))
     figure, axes = plt.subplots(1, len(sizes), figsize=(11, 3.8), sharey=True)
+    columns = "".join(f"{rate:>8g}" for rate in rates)
+    print(f"letters right in %, at rate {columns}  all rates  worst seed*  weight at the start**")
+    for (d, name), shares in results.items():
+        color, fmt = LOOKUP_STYLES[name]
+        mean, error = mean_and_error(shares.T)
+        aside = 1.05 ** (list(LOOKUP_STYLES).index(name) - 2)
+        axes[sizes.index(d)].errorbar(
+            [rate * aside for rate in rates],
+            mean,
+            error,
+            fmt=fmt,
+            color=color,
+            capsize=3,
+            label=name,
+        )
+        row = "".join(f"{value:8.1f}" for value in mean)
+        worst = shares[mean.argmax()].min()
+        print(
+            f"d = {d:<3} {name:24}{row}{shares.mean():11.1f}{worst:13.1f}{at_start[d, name]:16.2f}"
+        )
+    print("* at the best rate; ** the largest of six, in the mean")
     for ax, d in zip(axes, sizes, strict=True):
-        names = [name for size, name in results if size == d]
-        for name, color, fmt in zip(
-            names, ("C1", "C2", "C4", "C0"), ("s-", "^-", "D-", "o--"), strict=True
-        ):
-            mean, error = mean_and_error(results[d, name].T)
-            wide = {"markersize": 11, "mfc": "none"} if fmt == "D-" else {"markersize": 5}
-            ax.errorbar(rates, mean, error, fmt=fmt, color=color, capsize=3, label=name, **wide)
-            best = mean.argmax()
-            print(
-                f"d = {d:3}, {name:25} best: {mean[best]:5.1f} ± {error[best]:.1f} % right, at rate {rates[best]:g}"
-            )
         ax.set(xscale="log", xlabel="learning rate", ylim=(0, 105), title=f"d = {d}")
     axes[0].set_ylabel("letters right in %, mean of five")
-    axes[0].legend(loc="lower right", fontsize=8)
-    figure.suptitle("The same task and start, with and without the division")
+    axes[-1].legend(loc="lower left", fontsize=8)
+    figure.suptitle("The same task over the rate (points drawn side by side)")
     plt.show()
 
 
@@ -773,24 +830,31 @@ def draw_pointers(letters, maps, itos):
     plt.show()
 
 
-def draw_orders(of_order):
-    """Gradient of x after each block, and update:data of each block, and a table.
+def draw_orders(found):
+    """Gradient of x after each block and update:data of each block, at the largest depth, and a table of all depths.
 
-    of_order: {"pre" or "post": (gradients, (blocks + 1,), 1 at the end; updates, (blocks,))}.
+    found: {(blocks, "pre" or "post"): what `at_the_start` returns}.
     """
     _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
-    for (order, (back, steps)), color, fmt in zip(
-        of_order.items(), COLORS, ("o-", "s-"), strict=False
-    ):
-        left.plot(back, fmt, color=color, label=f"{order}-norm")
-        right.plot(range(1, len(steps) + 1), steps.log10(), fmt, color=color, label=f"{order}-norm")
-        print(
-            f"{order + '-norm':9} gradient at block 0 / at the end {back[0]:.2f}; "
-            f"update:data of block 1 / of the last {steps[0] / steps[-1]:.2f}"
+    deepest = max(blocks for blocks, _ in found)
+    for (blocks, order), (back, steps) in found.items():
+        first, last = (
+            "{:.2f} ± {:.2f}".format(*(1_000 * v for v in mean_and_error(steps[n])))
+            for n in (0, -1)
         )
-    left.set(yscale="log", xlabel="after block", ylabel="gradient of x, std; 1 at the end")
-    left.set_title("Picture 2 at the start")
-    right.set(xlabel="block", ylabel="log10 of update:data")
+        print(
+            f"{blocks:2} blocks, {order + '-norm':9}: 1,000 update:data first {first}, last {last}"
+        )
+        if blocks == deepest:
+            color, fmt = {"pre": ("C1", "o"), "post": ("C2", "s")}[order]
+            style = {"fmt": fmt + "-", "color": color, "capsize": 3, "markersize": 4}
+            for ax, rows, start in ((left, back, 0), (right, steps, 1)):
+                mean, error = mean_and_error(rows.T)
+                places = range(start, start + len(mean))
+                ax.errorbar(places, mean, error, label=f"{order}-norm", **style)
+    left.set(yscale="log", xlabel="after block", ylabel="gradient of x, std")
+    left.set_title(f"Picture 2 at the start, {deepest} blocks")
+    right.set(yscale="log", xlabel="block", ylabel="update:data")
     right.set_title("Picture 4 at the start, SGD at rate 0.1")
     left.legend()
     plt.show()

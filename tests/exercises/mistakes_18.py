@@ -6,9 +6,11 @@ def attend(query, keys, values):
     d = len(query)
     return {}
 """
-CAUSAL = """
-def causal_weights(scores):
-    later = torch.ones_like(scores).triu(1).bool()
+WINDOW = """
+def window_weights(scores, window):
+    ones = torch.ones_like(scores)
+    seen = ones.tril().triu(1 - window).bool()
+    hidden = float("-inf")
     return {}
 """
 SCALE = """
@@ -25,32 +27,38 @@ MISTAKES = [
     ("18.1", ATTEND.format("values.mean(0)"), "all places count alike"),
     ("18.1", ATTEND.format("(scores / d**0.5).softmax(0)"), "one for each place"),
     ("18.1", ATTEND.format("values[0]"), "the numbers are not"),
-    ("18.2", CAUSAL.format("scores.softmax(-1)"), "Where is the mask"),
-    ("18.2", CAUSAL.format("scores.softmax(-1).masked_fill(later, 0)"), "Mask before the softmax"),
-    ("18.2", CAUSAL.format("scores.masked_fill(later, 0).softmax(-1)"), "still gets a weight"),
+    ("18.2", WINDOW.format("scores.softmax(-1)"), "Where is the mask"),
     (
         "18.2",
-        CAUSAL.format("scores.masked_fill(later.T, float('-inf')).softmax(-1)"),
-        "*later* ones",
+        WINDOW.format("scores.masked_fill(~ones.tril().bool(), hidden).softmax(-1)"),
+        "Where does the window end",
     ),
     (
         "18.2",
-        CAUSAL.format("scores.masked_fill(later, float('-inf')).softmax(0)"),
-        "the columns sum",
+        WINDOW.format("scores.masked_fill(~ones.tril().triu(-window).bool(), hidden).softmax(-1)"),
+        "one too many",
     ),
     (
         "18.2",
-        CAUSAL.format(
-            "scores.masked_fill(later | torch.eye(len(scores)).bool(), -1e9).softmax(-1)"
-        ),
-        "does not see itself",
+        WINDOW.format("scores.masked_fill(~ones.tril().triu(2 - window).bool(), -1e9).softmax(-1)"),
+        "one too few",
     ),
     (
         "18.2",
-        CAUSAL.format("scores.masked_fill(scores == scores, float('-inf')).softmax(-1)"),
-        "nan",
+        WINDOW.format("scores.masked_fill(~ones.tril(1 - window).bool(), -1e9).softmax(-1)"),
+        "near places are hidden",
     ),
-    ("18.2", CAUSAL.format("torch.eye(len(scores))"), "last row"),
+    ("18.2", WINDOW.format("scores.softmax(-1).masked_fill(~seen, 0)"), "Mask before the softmax"),
+    ("18.2", WINDOW.format("scores.masked_fill(~seen, 0).softmax(-1)"), "still gets a weight"),
+    ("18.2", WINDOW.format("scores.masked_fill(~seen.T, hidden).softmax(-1)"), "*later* ones"),
+    (
+        "18.2",
+        WINDOW.format("scores.masked_fill(~(seen | seen.T), hidden).softmax(-1)"),
+        "both sides",
+    ),
+    ("18.2", WINDOW.format("scores.masked_fill(~seen, hidden).softmax(0)"), "the columns sum"),
+    ("18.2", WINDOW.format("scores.masked_fill(scores == scores, hidden).softmax(-1)"), "nan"),
+    ("18.2", WINDOW.format("ones / len(scores)"), "last row"),
     ("18.3", SCALE.format("d**0.5 * q_std * k_std"), "that is the std of the dot product"),
     ("18.3", SCALE.format("1 / d**0.5"), "right for stds of 1"),
     ("18.3", SCALE.format("1 / (d * q_std * k_std)"), "not under a root"),

@@ -61,6 +61,8 @@ def look_alike(one, other):
 
 LONG_WORK = {"helpers.train", "helpers.progress", "sweep.train_many", "train_many"}
 LONG_WORK |= {"clinic.show", "clinic.ward", "clinic.treat"}
+LONG_WORK |= {"recurrent.train", "recurrent.compare_on_names", "reversers"}  # lesson 18's reversers
+LONG_WORK |= {"attention.train_lookups", "attention.train_on_names"}
 
 
 def calls(tree):

@@ -59,7 +59,7 @@ def test_a_stack_of_reversers_learns_what_each_learns_alone(chosen):
     columns = attention.by_length(NAMES, STOI, range(3, 7))
 
     def losses(seeds, lrs):
-        network = attention.Reverser(6, seeds, len(STOI), chosen)
+        network = attention.EncoderDecoder(6, seeds, len(STOI), chosen)
         return recurrent.train(network, attention.reverse_loss(columns), 8, lrs)[0]
 
     together = losses([3, 4], [0.01, 0.03])
@@ -69,7 +69,7 @@ def test_a_stack_of_reversers_learns_what_each_learns_alone(chosen):
 
 def test_a_reverser_that_is_forced_reads_the_true_letters():
     letters = attention.by_length(NAMES, STOI, [4])[4][:, None]
-    network = attention.Reverser(6, [1, 2], len(STOI), look)
+    network = attention.EncoderDecoder(6, [1, 2], len(STOI), look)
     free, weights = network.write(letters)
     assert weights.shape == (2, letters.shape[-1], 4, 4)
     own = free.argmax(-1)
@@ -79,9 +79,19 @@ def test_a_reverser_that_is_forced_reads_the_true_letters():
 
 def test_a_pointer_writes_letters_of_the_name():
     columns = attention.all_different(attention.by_length(NAMES, STOI, range(3, 7)))
-    network = attention.Reverser(12, [1, 2], len(STOI), look, point=True)
+    network = attention.EncoderDecoder(12, [1, 2], len(STOI), look, point=True)
     recurrent.train(network, attention.sort_loss(columns), 150, 0.03)
     assert attention.sorted_right(network, columns).mean() > 80
+
+
+class SlowQueries(recurrent.Adam):
+    """As in lesson 18."""
+
+    def step(self, gradients, lrs):
+        Wq = self.parameters[0]
+        before = Wq.clone()
+        super().step(gradients, lrs)
+        Wq.copy_(before + (Wq - before) / Wq.shape[-1] ** 0.5)
 
 
 def test_dividing_is_a_smaller_start_and_smaller_steps():
@@ -94,7 +104,7 @@ def test_dividing_is_a_smaller_start_and_smaller_steps():
         return recurrent.train(network, loss, 20, 0.003, limit=math.inf, optimizer=optimizer)[0]
 
     divided = losses(recurrent.Adam, scale=root)
-    both = losses(attention.SlowQueries, scale=1.0, start=root)
+    both = losses(SlowQueries, scale=1.0, start=root)
     assert torch.allclose(divided, both, atol=1e-4)
     start_alone = losses(recurrent.Adam, scale=1.0, start=root)
     assert torch.allclose(divided[0], start_alone[0], atol=1e-5)
@@ -170,3 +180,24 @@ def test_the_panel_says_what_it_shows():
     assert "a score has the std 1," in update(16, 1, True)
     weights = attention.random_weights(sizes)
     assert torch.allclose(weights(4, 2, True).sum(-1), torch.ones(300))
+
+
+def test_parts_are_all_parameters_but_the_output_layer():
+    network = attention.Transformer([1, 2], 9, 8, units=8, heads=2, blocks=2)
+    found = [p for part in network.parts().values() for p in part]
+    assert [id(p) for p in found] == [id(p) for p in network.parameters()[:-2]]
+
+
+@pytest.mark.parametrize("order", ["pre", "post"])
+def test_gradients_at_the_start_of_each_network(order):
+    columns = recurrent.padded(NAMES, STOI)
+    both = attention.at_the_start(order, 3, [1, 2], columns)
+    alone = attention.at_the_start(order, 3, [2], columns)
+    assert [x.shape for x in both] == [(4, 2), (3, 2)]
+    for x, y in zip(both, alone, strict=True):
+        assert torch.allclose(x[:, 1:], y, rtol=1e-4)
+
+
+def test_writing_the_same_for_every_name():
+    columns = {2: torch.tensor([[1, 1, 2, 3], [4, 5, 5, 5]])}
+    assert attention.blind(columns) == [62.5]
