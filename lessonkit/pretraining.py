@@ -1,0 +1,369 @@
+"""Networks that read other names first (lesson 19 and its companion): slots, masks, stacks of networks, fine-tuning.
+
+A network predicts one letter from SIDE letters on its left and as many on its right, the *slots*; "." fills those
+beyond the name. A slot may be hidden: it then holds a symbol of its own, the mask. A network whose right slots are
+always hidden reads from left to right. One whose slots are hidden at random fills gaps (masked language model: J.
+Devlin and others 2018, arXiv 1810.04805). K networks are trained as one: tensors have a first dimension of size K.
+"""
+
+import itertools
+import random
+
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+
+from lessonkit.interrupts import progress, stoppable
+from lessonkit.recurrent import Adam
+from lessonkit.training import PIECE, mean_and_error
+
+SIDE = 5  # slots on each side
+EMBEDDING, UNITS = 10, 64
+
+# ---------------------------------------------------------------- Names
+
+
+def two_lists(names):
+    """The girls' and the boys' list: within each a name stands once, so the first repetition starts the second.
+
+    Without a repetition the names are cut in halves.
+    """
+    first = {}
+    for place, name in enumerate(names):
+        first.setdefault(name, place)
+    again = (place for place, name in enumerate(names) if first[name] < place)
+    border = next(again, len(names) // 2)
+    return names[:border], names[border:]
+
+
+def shuffled(names, seed=0):
+    """Each name with its letters in random order."""
+    draw = random.Random(seed)
+    return ["".join(draw.sample(name, len(name))) for name in names]
+
+
+def slots(names, stoi):
+    """One example for each letter of each name, and for its end: (X, Y), of shapes (N, 2 SIDE) and (N,).
+
+    X: the SIDE letters on the left and the SIDE on the right. Y: the letter itself; 0 is the end, ".".
+    """
+    X, Y = [], []
+    for name in names:
+        path = [0] * SIDE + [stoi[letter] for letter in name] + [0] * (SIDE + 1)
+        for i in range(SIDE, SIDE + len(name) + 1):
+            X.append(path[i - SIDE : i] + path[i + 1 : i + 1 + SIDE])
+            Y.append(path[i])
+    return torch.tensor(X).view(-1, 2 * SIDE), torch.tensor(Y)
+
+
+# ---------------------------------------------------------------- A stack of networks
+
+
+class Stack:
+    """K networks, one for each seed: an embedding of the slots, one tanh layer, an output layer.
+
+    Parameters, each with a first dimension of size K: C (symbols + 1, EMBEDDING), whose last row is that of the mask,
+    W (2 SIDE * EMBEDDING, units), b (1, units), V (units, symbols), c (1, symbols). The output layer starts small
+    (lesson 02). generators: draw the weights, and then the minibatches and masks.
+    """
+
+    def __init__(self, seeds, symbols, units=UNITS):
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        K, fan_in = len(self.generators), 2 * SIDE * EMBEDDING
+        shapes = [((symbols + 1, EMBEDDING), 1), ((fan_in, units), fan_in**-0.5)]
+        shapes.append(((units, symbols), 0.1 * units**-0.5))
+        C, W, V = (
+            std * torch.stack([torch.randn(shape, generator=g) for g in self.generators])
+            for shape, std in shapes
+        )
+        self.weights = [C, W, torch.zeros(K, 1, units), V, torch.zeros(K, 1, symbols)]
+        for p in self.weights:
+            p.requires_grad_()
+
+    def parameters(self):
+        return self.weights
+
+    def count(self):
+        """The number of parameters of one network."""
+        return sum(p[0].numel() for p in self.weights)
+
+    def start_from(self, weights):
+        """Take over values for the parameters, a list of tensors like them. Returns self."""
+        with torch.no_grad():
+            for p, value in zip(self.weights, weights, strict=True):
+                p.copy_(value)
+        return self
+
+    def __call__(self, X):
+        """The logits, (K, N, symbols), for slots X, (K or 1, N, 2 SIDE)."""
+        C, W, b, V, c = self.weights
+        x = C[torch.arange(len(C))[:, None, None], X].flatten(2)
+        return torch.tanh(x @ W + b) @ V + c
+
+
+def values(network):
+    """The parameters of a stack, without gradients."""
+    return [p.detach().clone() for p in network.parameters()]
+
+
+def side_by_side(lists):
+    """One list of parameters for all the networks of several lists, (sum of the K, ...)."""
+    return [torch.cat(parts) for parts in zip(*lists, strict=True)]
+
+
+def losses_of(logits, Y):
+    """The mean loss of each network, (K,): logits (K, N, symbols), Y (K or 1, N)."""
+    Y = Y.expand(len(logits), -1)
+    each = F.cross_entropy(logits.flatten(0, 1), Y.flatten(), reduction="none")
+    return each.view(Y.shape).mean(1)
+
+
+def mean_loss(network, X, Y):
+    """The mean loss of each network, (K,), on all examples X, (N, 2 SIDE), and Y, (N,)."""
+    with torch.no_grad():
+        pieces = zip(X.split(2 * PIECE), Y.split(2 * PIECE), strict=True)
+        return sum(losses_of(network(x[None]), y[None]) * len(y) for x, y in pieces) / len(Y)
+
+
+def train(
+    network, X, Y, steps, lrs, *, hide=None, falling=False, size=64, look=None, at=(), factors=None
+):
+    """Train a stack by Adam. Each network draws its own minibatches, and learns what it would learn alone.
+
+    lrs: a rate, or K. factors(part): what the updates of the parameters are multiplied by, in their order, when this
+    part of the steps is done, a number from 0 to 1. falling: the rates fall in a line to 0. hide(slots, generator): hides slots of a minibatch,
+    (size, 2 SIDE), of one network. look(network): called before the step 0 and after those in `at`.
+    Returns the steps after which it looked, a list that begins with 0, what it saw, a list, and the ratio of the std
+    of the update of W to that of W, (steps done, K). An interruption ends it, and what was learned is kept.
+    """
+    parameters, K = network.parameters(), len(network.generators)
+    lrs = torch.as_tensor(lrs, dtype=torch.float32).expand(K).view(K, 1, 1)
+    adam, ratios = Adam(parameters), []
+    looked, seen = ([0], [look(network)]) if look else ([], [])
+    with stoppable():
+        for step in progress(steps, quiet=True):
+            rows = torch.stack(
+                [torch.randint(0, len(X), (size,), generator=g) for g in network.generators]
+            )
+            x, y = X[rows], Y[rows]
+            if hide:
+                x = torch.stack([hide(*one) for one in zip(x, network.generators, strict=True)])
+            gradients = torch.autograd.grad(losses_of(network(x), y).sum(), parameters)
+            with torch.no_grad():
+                before = [p.clone() for p in parameters]
+                adam.step(gradients, lrs * (1 - step / steps if falling else 1))
+                if factors:
+                    for p, old, factor in zip(
+                        parameters, before, factors(step / steps), strict=True
+                    ):
+                        p.copy_(old + factor * (p - old))
+                W, old = parameters[1], before[1]
+                ratios.append((W - old).std((1, 2)) / old.std((1, 2)))
+            if step + 1 in at:
+                looked.append(step + 1)
+                seen.append(look(network))
+    return looked, seen, torch.stack(ratios) if ratios else torch.full((1, K), float("nan"))
+
+
+# ---------------------------------------------------------------- What a network can be asked
+
+
+def right_letters(network, X, Y):
+    """The share of right letters of each network, (K,): the likeliest letter, the end left out."""
+    with torch.no_grad():
+        return (network(X[None])[..., 1:].argmax(-1) + 1 == Y).float().mean(1)
+
+
+def name_scores(network, names, stoi):
+    """The log of the probability that networks that read from left to right give to whole names: (K, names)."""
+    X, Y = slots(names, stoi)
+    X[:, SIDE:] = len(stoi)
+    owner = torch.tensor([n for n, name in enumerate(names) for _ in range(len(name) + 1)])
+    K = len(network.generators)
+    with torch.no_grad():
+        of_letters = [
+            network(x[None]).log_softmax(-1).gather(-1, y.expand(K, -1)[..., None])[..., 0]
+            for x, y in zip(X.split(20_000), Y.split(20_000), strict=True)
+        ]
+    return torch.zeros(K, len(names)).index_add_(1, owner, torch.cat(of_letters, 1))
+
+
+def fill_by_scores(network, names, stoi):
+    """As `right_letters`, for a network that reads from left to right: try each letter in the gap, score all names."""
+    letters = list(stoi)[1:]
+    tried = [
+        name[:i] + letter + name[i + 1 :]
+        for name in names
+        for i in range(len(name))
+        for letter in letters
+    ]
+    scores = name_scores(network, tried, stoi).view(len(network.generators), -1, len(letters))
+    true = torch.tensor([stoi[letter] - 1 for name in names for letter in name])
+    return (scores.argmax(-1) == true).float().mean(1)
+
+
+# ---------------------------------------------------------------- Fine-tuning
+
+
+def at_the_best(dev, test):
+    """Early stopping: the test loss where the dev loss is lowest, and that place. dev, test: (looks, K)."""
+    place = dev.nan_to_num(float("inf")).argmin(0)
+    return test.gather(0, place[None])[0], place
+
+
+# ---------------------------------------------------------------- Pictures
+
+VOWEL, OTHER = "C1", "C0"
+STARTS = {"nothing": "C7", "skip-gram": "C2", "embedding": "C4", "shuffled": "C1", "girls": "C0"}
+
+
+def draw_letters(vectors, itos, vowels):
+    """The directions of vectors of two numbers: each letter at its angle to the mean direction, a row for each.
+
+    vectors: {title: (symbols, 2)}. vowels: their numbers; they have a color of their own.
+    """
+    _, axes = plt.subplots(len(vectors), 1, figsize=(9.4, 4.6), sharex=True, sharey=True)
+    for ax, (title, V) in zip(axes, vectors.items(), strict=True):
+        V = V[1:] / V[1:].norm(dim=1, keepdim=True).clamp(min=1e-9)
+        mean = V.mean(0)
+        across = V[:, 0] * mean[1] - V[:, 1] * mean[0]
+        angles = (across.atan2(V @ mean) * 180 / torch.pi).nan_to_num()
+        taken = []
+        for n in angles.argsort().tolist():
+            angle = angles[n].item()
+            height = next(h for h in itertools.count() if (h, round(angle / 6)) not in taken)
+            taken.append((height, round(angle / 6)))
+            own = n + 1 in vowels
+            style = {"color": VOWEL, "weight": "bold"} if own else {"color": OTHER}
+            ax.text(6 * round(angle / 6), height, itos[n + 1], ha="center", fontsize=10, **style)
+        ax.set(title=title, ylabel="letters", xlim=(-185, 185))
+        ax.set_ylim(-0.5, max(height for height, _ in taken) + 1.5)
+        ax.set_yticks([])
+    axes[-1].set_xlabel("angle of the letter's vector to the mean direction, in degrees")
+    plt.show()
+
+
+def draw_relabelled(random_sets, measured):
+    """A histogram of the differences of random sets, and that of the vowels as a line, a picture for each title.
+
+    random_sets: {title: (sets,)}. measured: {title: number}.
+    """
+    _, axes = plt.subplots(1, len(random_sets), figsize=(9.4, 2.8), sharex=True)
+    for ax, (title, of_sets) in zip(axes, random_sets.items(), strict=True):
+        ax.hist(
+            of_sets.numpy(),
+            bins=torch.linspace(-0.6, 0.9, 76).tolist(),
+            color="0.6",
+            label="random sets",
+        )
+        ax.axvline(measured[title], color=VOWEL, linewidth=2, label="the vowels")
+        ax.set(title=title, xlabel="cosine within the set less across")
+    axes[0].set_ylabel("random sets")
+    axes[0].legend(fontsize=8)
+    plt.show()
+
+
+def gap_tables(network, names, stoi):
+    """What networks that fill gaps say to each stretch of gaps: {(name, first, count): (length, letters)}.
+
+    The mean of the probabilities of the K networks; nan in the rows of letters that are seen. first counts from 1.
+    """
+    tables = {}
+    for name in names:
+        X, _ = slots([name], stoi)
+        here = torch.arange(len(name))[:, None] + torch.tensor(
+            [*range(-SIDE, 0), *range(1, SIDE + 1)]
+        )
+        for first, count in itertools.product(range(1, len(name) + 1), repeat=2):
+            gap = range(first - 1, min(first - 1 + count, len(name)))
+            x = X[:-1].where(~torch.isin(here, torch.tensor(gap)), len(stoi))
+            with torch.no_grad():
+                table = network(x[None])[..., 1:].softmax(-1).mean(0)
+            seen = torch.tensor([i not in gap for i in range(len(name))])
+            tables[name, first, count] = table.masked_fill(seen[:, None], float("nan"))
+    return tables
+
+
+def gap_panel(figure, tables, letters):
+    """For helpers.Panel: the probability of each letter in each gap, as a heat map. letters: without the end."""
+    size = max(len(name) for name, *_ in tables)
+    ax = figure.subplots()
+    image = ax.imshow(
+        torch.zeros(len(letters), size), cmap="viridis", vmin=0, vmax=1, aspect="auto"
+    )
+    figure.colorbar(image, ax=ax, label="probability")
+    right = ax.scatter([0], [0], s=90, facecolors="none", edgecolors="C1", linewidths=2)
+    texts = [
+        ax.text(n, -1.4, "", ha="center", va="center", weight="bold", fontsize=14)
+        for n in range(size)
+    ]
+    ax.set(xticks=range(size), xticklabels=range(1, size + 1), ylim=(len(letters) - 0.5, -2.4))
+    ax.set_yticks(range(len(letters)), letters, fontsize=min(8, 220 / len(letters)))
+    ax.set(xlabel="place in the name", ylabel="letter (ring: the right one)")
+
+    def update(name, first, count):
+        table = tables[name, first, count]
+        image.set_data(table.T.nan_to_num(0.0))
+        hidden = ~table[:, 0].isnan()
+        places = hidden.nonzero()[:, 0].tolist()
+        right.set_offsets([(n, letters.index(name[n])) for n in places])
+        for n, text in enumerate(texts):
+            text.set_text("_" if n < len(name) and hidden[n] else name[n : n + 1])
+        shown = "".join("_" if gone else letter for letter, gone in zip(name, hidden, strict=True))
+        words = []
+        for n in places:
+            p, best = table[n].max(0)
+            own = table[n, letters.index(name[n])]
+            words.append(
+                f"{letters[best]} {100 * p:.0f} %"
+                + (" (right)" if letters[best] == name[n] else f" ({name[n]}: {100 * own:.0f} %)")
+            )
+        return f"{shown}: likeliest " + ", then ".join(words) + "."
+
+    return update
+
+
+def draw_curves(curves, kinds):
+    """Test loss over the steps, one picture each. curves: {names: (steps, {kind: (looks, seeds)})}."""
+    _, axes = plt.subplots(1, len(curves), figsize=(9.6, 3.6), sharey=True)
+    for ax, (size, (steps, by_kind)) in zip(axes, curves.items(), strict=True):
+        for kind in kinds:
+            ax.plot(
+                steps, by_kind[kind].mean(1), "o-", color=STARTS[kind], label=kind, markersize=4
+            )
+        ax.set(title=f"{size:,} boys' names", xlabel="steps")
+        ax.set_xscale("symlog", linthresh=10)
+    axes[0].set_ylabel("test loss, mean of five")
+    axes[-1].legend(title="start")
+    plt.show()
+
+
+def draw_transfer(best, untrained, guess=None):
+    """The test loss after early stopping over the number of names, and a table: the climax.
+
+    best: {size: {kind: (seeds,)}}. untrained: (seeds,), the girls' model as it is.
+    """
+    plt.figure(figsize=(9.4, 5))
+    sizes = list(best)
+    for n, (kind, color) in enumerate(STARTS.items()):
+        rows = [mean_and_error(best[size][kind]) for size in sizes]
+        means, errors = zip(*rows, strict=True)
+        places = [size * 1.03 ** (n - 2) for size in sizes]
+        plt.errorbar(places, means, errors, fmt="o-", color=color, capsize=3, label=kind)
+    mean, error = mean_and_error(untrained)
+    plt.axhline(mean, color=STARTS["girls"], linestyle=":", label="girls, not trained on")
+    if guess is not None:
+        guess.mark(plt.gca(), "y")
+    plt.xscale("log")
+    plt.xticks(sizes, [f"{size:,}" for size in sizes])
+    plt.minorticks_off()
+    plt.xlabel("boys' names to train on")
+    plt.ylabel("test loss per letter, mean of five")
+    plt.legend(title="start")
+    plt.title("What the girls' names are worth, by how many boys' names there are")
+    plt.show()
+    print("boys' names".ljust(11), *[f"{size:>15,}" for size in sizes])
+    for kind in STARTS:
+        row = [mean_and_error(best[size][kind]) for size in sizes]
+        print(f"{kind:11}", *[f"{mean:.3f} ± {error:.3f}".rjust(15) for mean, error in row])
+    print(f"girls, not trained on: {mean:.3f} ± {error:.3f}")
