@@ -116,7 +116,16 @@ def mask_batch(answer):
 def block(answer):
     """A function of logits, (symbols,), and a list of symbols: logits with -inf where a trigram would come again."""
     g = torch.Generator().manual_seed(19)
-    for text in ([1, 2, 3, 1, 2], [1, 1, 1], [4, 5, 6, 4, 5, 2, 4, 5], [1, 2], [3], [], [2, 1, 3]):
+    for text in (
+        [1, 2, 3, 1, 2],
+        [1, 1, 1],
+        [1, 2, 3, 4, 2, 5, 4, 2],
+        [4, 5, 6, 4, 5, 2, 4, 5],
+        [1, 2],
+        [3],
+        [],
+        [2, 1, 3],
+    ):
         logits = torch.randn(8, generator=g)
         given = logits.clone()
         result = call(answer, given, list(text))

@@ -12,6 +12,7 @@ import random
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from matplotlib.colors import PowerNorm
 
 from lessonkit.interrupts import progress, stoppable
 from lessonkit.recurrent import Adam
@@ -54,6 +55,36 @@ def slots(names, stoi):
             X.append(path[i - SIDE : i] + path[i + 1 : i + 1 + SIDE])
             Y.append(path[i])
     return torch.tensor(X).view(-1, 2 * SIDE), torch.tensor(Y)
+
+
+def neighbors(names, stoi):
+    """How often each symbol stands beside each other one in names with "." on both sides, (symbols, symbols)."""
+    pairs = []
+    for name in names:
+        pairs += itertools.pairwise([0, *(stoi[letter] for letter in name), 0])
+    left, right = torch.tensor(pairs).T
+    counts = torch.zeros(len(stoi), len(stoi))
+    counts.index_put_((left, right), torch.ones(1), accumulate=True)
+    return counts + counts.T
+
+
+def apart(vectors, sets):
+    """The mean cosine within sets of letters less that between them and all other letters, (sets,).
+
+    vectors: a list of (symbols, size), over which the cosines are averaged. sets: numbers of letters, (sets, n).
+    """
+    V = F.normalize(torch.stack(list(vectors))[:, 1:], dim=-1)  # without the end
+    cosine, letters, n = (V @ V.mT).mean(0), V.shape[1], sets.shape[1]
+    inside = torch.zeros(len(sets), letters).scatter_(1, sets - 1, 1.0)
+    within = ((inside @ cosine) * inside).sum(1)
+    across = (inside @ cosine).sum(1) - within
+    return (within - n) / (n * (n - 1)) - across / (n * (letters - n))
+
+
+def gaps(names, stoi):
+    """As `slots`, without the ends of the names."""
+    X, Y = slots(names, stoi)
+    return X[Y > 0], Y[Y > 0]
 
 
 # ---------------------------------------------------------------- A stack of networks
@@ -131,8 +162,9 @@ def train(
     """Train a stack by Adam. Each network draws its own minibatches, and learns what it would learn alone.
 
     lrs: a rate, or K. factors(part): what the updates of the parameters are multiplied by, in their order, when this
-    part of the steps is done, a number from 0 to 1. falling: the rates fall in a line to 0. hide(slots, generator): hides slots of a minibatch,
-    (size, 2 SIDE), of one network. look(network): called before the step 0 and after those in `at`.
+    part of the steps is done, a number from 0 to 1.
+    falling: the rates fall in a line to 0. hide(slots, generator): hides slots of a minibatch, (size, 2 SIDE), of one
+    network. look(network): called before the first step and after those in `at`.
     Returns the steps after which it looked, a list that begins with 0, what it saw, a list, and the ratio of the std
     of the update of W to that of W, (steps done, K). An interruption ends it, and what was learned is kept.
     """
@@ -202,6 +234,13 @@ def fill_by_scores(network, names, stoi):
     return (scores.argmax(-1) == true).float().mean(1)
 
 
+def print_shares(shares):
+    """A line for each: {words: (seeds,), a share}."""
+    for words, share in shares.items():
+        mean, error = mean_and_error(100 * share)
+        print(f"{words}: right letters {mean:.1f} ± {error:.1f} %")
+
+
 # ---------------------------------------------------------------- Fine-tuning
 
 
@@ -209,6 +248,14 @@ def at_the_best(dev, test):
     """Early stopping: the test loss where the dev loss is lowest, and that place. dev, test: (looks, K)."""
     place = dev.nan_to_num(float("inf")).argmin(0)
     return test.gather(0, place[None])[0], place
+
+
+def stopped(curves):
+    """{names: {start: (seeds,)}}, test losses after early stopping, from the curves that `draw_curves` takes."""
+    return {
+        names: {start: at_the_best(*seen.unbind(1))[0] for start, seen in by_start.items()}
+        for names, (_, by_start) in curves.items()
+    }
 
 
 # ---------------------------------------------------------------- Pictures
@@ -222,45 +269,47 @@ def draw_letters(vectors, itos, vowels):
 
     vectors: {title: (symbols, 2)}. vowels: their numbers; they have a color of their own.
     """
-    _, axes = plt.subplots(len(vectors), 1, figsize=(9.4, 4.6), sharex=True, sharey=True)
+    _, axes = plt.subplots(len(vectors), 1, figsize=(9.4, 4.6), sharex=True)
     for ax, (title, V) in zip(axes, vectors.items(), strict=True):
         V = V[1:] / V[1:].norm(dim=1, keepdim=True).clamp(min=1e-9)
         mean = V.mean(0)
         across = V[:, 0] * mean[1] - V[:, 1] * mean[0]
         angles = (across.atan2(V @ mean) * 180 / torch.pi).nan_to_num()
         taken = []
+        ax.plot(angles, torch.zeros(len(angles)), alpha=0)  # for the limits
         for n in angles.argsort().tolist():
             angle = angles[n].item()
             height = next(h for h in itertools.count() if (h, round(angle / 6)) not in taken)
             taken.append((height, round(angle / 6)))
             own = n + 1 in vowels
             style = {"color": VOWEL, "weight": "bold"} if own else {"color": OTHER}
-            ax.text(6 * round(angle / 6), height, itos[n + 1], ha="center", fontsize=10, **style)
-        ax.set(title=title, ylabel="letters", xlim=(-185, 185))
+            ax.text(6 * round(angle / 6), height, itos[n + 1], ha="center", fontsize=9, **style)
+        ax.set(title=title, ylabel="letters")
         ax.set_ylim(-0.5, max(height for height, _ in taken) + 1.5)
         ax.set_yticks([])
+    axes[-1].margins(x=0.05)
     axes[-1].set_xlabel("angle of the letter's vector to the mean direction, in degrees")
     plt.show()
 
 
-def draw_relabelled(random_sets, measured):
+def draw_relabelled(of_sets, of_vowels):
     """A histogram of the differences of random sets, and that of the vowels as a line, a picture for each title.
 
-    random_sets: {title: (sets,)}. measured: {title: number}.
+    of_sets: {title: (sets,)}. of_vowels: {title: (1,)}. Returns how many sets reach the vowels, by title.
     """
-    _, axes = plt.subplots(1, len(random_sets), figsize=(9.4, 2.8), sharex=True)
-    for ax, (title, of_sets) in zip(axes, random_sets.items(), strict=True):
-        ax.hist(
-            of_sets.numpy(),
-            bins=torch.linspace(-0.6, 0.9, 76).tolist(),
-            color="0.6",
-            label="random sets",
-        )
-        ax.axvline(measured[title], color=VOWEL, linewidth=2, label="the vowels")
+    _, axes = plt.subplots(1, len(of_sets), figsize=(9.4, 2.8), sharex=True)
+    for ax, (title, sets) in zip(axes, of_sets.items(), strict=True):
+        bins = torch.linspace(-0.6, 0.9, 76).tolist()
+        ax.hist(sets.numpy(), bins=bins, color="0.6", label="random sets")
+        ax.axvline(of_vowels[title].item(), color=VOWEL, linewidth=2, label="the vowels")
         ax.set(title=title, xlabel="cosine within the set less across")
     axes[0].set_ylabel("random sets")
     axes[0].legend(fontsize=8)
     plt.show()
+    as_large = {t: (sets >= of_vowels[t]).sum().item() for t, sets in of_sets.items()}
+    for title, found in as_large.items():
+        print(f"{title:16} vowels {of_vowels[title].item():.3f}, random sets as large: {found}")
+    return as_large
 
 
 def gap_tables(network, names, stoi):
@@ -288,11 +337,11 @@ def gap_panel(figure, tables, letters):
     """For helpers.Panel: the probability of each letter in each gap, as a heat map. letters: without the end."""
     size = max(len(name) for name, *_ in tables)
     ax = figure.subplots()
-    image = ax.imshow(
-        torch.zeros(len(letters), size), cmap="viridis", vmin=0, vmax=1, aspect="auto"
-    )
+    ax.grid(False)
+    norm = PowerNorm(0.5, 0, 1)  # small probabilities are seen as well
+    image = ax.imshow(torch.zeros(len(letters), size), cmap="Blues", norm=norm, aspect="auto")
     figure.colorbar(image, ax=ax, label="probability")
-    right = ax.scatter([0], [0], s=90, facecolors="none", edgecolors="C1", linewidths=2)
+    right = ax.scatter([0], [0], s=90, facecolors="none", edgecolors="C1", linewidths=2.5)
     texts = [
         ax.text(n, -1.4, "", ha="center", va="center", weight="bold", fontsize=14)
         for n in range(size)
@@ -323,19 +372,31 @@ def gap_panel(figure, tables, letters):
     return update
 
 
-def draw_curves(curves, kinds):
-    """Test loss over the steps, one picture each. curves: {names: (steps, {kind: (looks, seeds)})}."""
+def draw_curves(curves, starts, ratios):
+    """Test loss over the steps of two starts, one picture each, and a table of how they begin.
+
+    curves: {names: (steps, {start: (looks, 2, seeds)})}, dev and test. starts: {start: parameters}. ratios: {start:
+    (steps, seeds)}, update:data of W on the fewest names.
+    """
     _, axes = plt.subplots(1, len(curves), figsize=(9.6, 3.6), sharey=True)
-    for ax, (size, (steps, by_kind)) in zip(axes, curves.items(), strict=True):
-        for kind in kinds:
-            ax.plot(
-                steps, by_kind[kind].mean(1), "o-", color=STARTS[kind], label=kind, markersize=4
-            )
-        ax.set(title=f"{size:,} boys' names", xlabel="steps")
-        ax.set_xscale("symlog", linthresh=10)
+    two = ("nothing", "girls")
+    for ax, (names, (steps, by_start)) in zip(axes, curves.items(), strict=True):
+        for start in two:
+            loss, color = by_start[start][:, 1].mean(1), STARTS[start]
+            ax.plot(steps, loss, "o-", color=color, label=start, markersize=4)
+        ax.set(title=f"{names:,} boys' names", xlabel="steps")
+        ax.set_xscale("symlog", linthresh=100)
     axes[0].set_ylabel("test loss, mean of five")
     axes[-1].legend(title="start")
     plt.show()
+    _, first = next(iter(curves.values()))
+    for start in two:
+        W, moved, loss = (
+            starts[start][1].std(),
+            ratios[start][:10].mean(),
+            first[start][0, 1].mean(),
+        )
+        print(f"{start:8} loss at the start {loss:.2f}, std of W {W:.2f}, update:data {moved:.4f}")
 
 
 def draw_transfer(best, untrained, guess=None):

@@ -139,3 +139,16 @@ def test_tables_of_gaps_hide_what_they_should():
     x[SIDE] = 4  # the right neighbor, c, is hidden as well
     by_hand = network(x[None, None])[..., 1:].softmax(-1).mean(0)[0]
     assert torch.allclose(table[1], by_hand, atol=1e-6)
+
+
+def test_neighbors_are_counted_on_both_sides():
+    counts = pretraining.neighbors(["ab", "a"], STOI)
+    assert torch.equal(counts, counts.T)
+    assert counts[0].tolist() == [0, 3, 1, 0]
+    assert counts[1, 2] == 1
+
+
+def test_apart_is_the_mean_cosine_within_less_across():
+    V = torch.tensor([[9.0, 9.0], [1.0, 0.0], [2.0, 0.0], [0.0, 1.0]])
+    assert abs(pretraining.apart([V], torch.tensor([[1, 2]])).item() - 1) < 1e-6
+    assert abs(pretraining.apart([V], torch.tensor([[1, 3]])).item() + 0.5) < 1e-6
