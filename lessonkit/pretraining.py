@@ -261,7 +261,7 @@ def stopped(curves):
 # ---------------------------------------------------------------- Pictures
 
 VOWEL, OTHER = "C1", "C0"
-STARTS = {"nothing": "C7", "skip-gram": "C2", "embedding": "C4", "shuffled": "C1", "girls": "C0"}
+STARTS = {"nothing": "0.35", "skip-gram": "C2", "embedding": "C4", "shuffled": "C1", "girls": "C0"}
 
 
 def draw_letters(vectors, itos, vowels):
@@ -405,14 +405,14 @@ def draw_transfer(best, untrained, guess=None):
     best: {size: {kind: (seeds,)}}. untrained: (seeds,), the girls' model as it is.
     """
     plt.figure(figsize=(9.4, 5))
+    mean, error = mean_and_error(untrained)
+    plt.axhline(mean, color=STARTS["girls"], linestyle=":", label="girls, not trained on")
     sizes = list(best)
     for n, (kind, color) in enumerate(STARTS.items()):
         rows = [mean_and_error(best[size][kind]) for size in sizes]
         means, errors = zip(*rows, strict=True)
         places = [size * 1.03 ** (n - 2) for size in sizes]
         plt.errorbar(places, means, errors, fmt="o-", color=color, capsize=3, label=kind)
-    mean, error = mean_and_error(untrained)
-    plt.axhline(mean, color=STARTS["girls"], linestyle=":", label="girls, not trained on")
     if guess is not None:
         guess.mark(plt.gca(), "y")
     plt.xscale("log")
