@@ -339,7 +339,9 @@ def gap_panel(figure, tables, letters):
     ax = figure.subplots()
     ax.grid(False)
     norm = PowerNorm(0.5, 0, 1)  # small probabilities are seen as well
-    image = ax.imshow(torch.zeros(len(letters), size), cmap="Blues", norm=norm, aspect="auto")
+    image = ax.imshow(
+        torch.zeros(len(letters), size).numpy(), cmap="Blues", norm=norm, aspect="auto"
+    )
     figure.colorbar(image, ax=ax, label="probability")
     right = ax.scatter([0], [0], s=90, facecolors="none", edgecolors="C1", linewidths=2.5)
     texts = [
@@ -352,7 +354,7 @@ def gap_panel(figure, tables, letters):
 
     def update(name, first, count):
         table = tables[name, first, count]
-        image.set_data(table.T.nan_to_num(0.0))
+        image.set_data(table.T.nan_to_num(0.0).numpy())
         hidden = ~table[:, 0].isnan()
         places = hidden.nonzero()[:, 0].tolist()
         right.set_offsets([(n, letters.index(name[n])) for n in places])
