@@ -165,12 +165,12 @@ def train(
     part of the steps is done, a number from 0 to 1.
     falling: the rates fall in a line to 0. hide(slots, generator): hides slots of a minibatch, (size, 2 SIDE), of one
     network. look(network): called before the first step and after those in `at`.
-    Returns the steps after which it looked, a list that begins with 0, what it saw, a list, and the ratio of the std
-    of the update of W to that of W, (steps done, K). An interruption ends it, and what was learned is kept.
+    Returns the steps after which it looked, a list that begins with 0, and what it saw, a list. An interruption ends
+    it, and what was learned is kept.
     """
     parameters, K = network.parameters(), len(network.generators)
     lrs = torch.as_tensor(lrs, dtype=torch.float32).expand(K).view(K, 1, 1)
-    adam, ratios = Adam(parameters), []
+    adam = Adam(parameters)
     looked, seen = ([0], [look(network)]) if look else ([], [])
     with stoppable():
         for step in progress(steps, quiet=True):
@@ -182,19 +182,16 @@ def train(
                 x = torch.stack([hide(*one) for one in zip(x, network.generators, strict=True)])
             gradients = torch.autograd.grad(losses_of(network(x), y).sum(), parameters)
             with torch.no_grad():
-                before = [p.clone() for p in parameters]
+                before = [p.clone() for p in parameters] if factors else []
                 adam.step(gradients, lrs * (1 - step / steps if falling else 1))
                 if factors:
-                    for p, old, factor in zip(
-                        parameters, before, factors(step / steps), strict=True
-                    ):
+                    held_back = zip(parameters, before, factors(step / steps), strict=True)
+                    for p, old, factor in held_back:
                         p.copy_(old + factor * (p - old))
-                W, old = parameters[1], before[1]
-                ratios.append((W - old).std((1, 2)) / old.std((1, 2)))
             if step + 1 in at:
                 looked.append(step + 1)
                 seen.append(look(network))
-    return looked, seen, torch.stack(ratios) if ratios else torch.full((1, K), float("nan"))
+    return looked, seen
 
 
 # ---------------------------------------------------------------- What a network can be asked
@@ -234,6 +231,18 @@ def fill_by_scores(network, names, stoi):
     return (scores.argmax(-1) == true).float().mean(1)
 
 
+def would_repeat(texts, symbols):
+    """Which symbols would write three in a row that stand in the text already: bool, (..., symbols).
+
+    texts: numbers of symbols, (..., time).
+    """
+    repeated = torch.zeros(*texts.shape[:-1], symbols)
+    if texts.shape[-1] > 2:
+        same = (texts[..., :-2] == texts[..., -2:-1]) & (texts[..., 1:-1] == texts[..., -1:])
+        repeated.scatter_add_(-1, texts[..., 2:], same.float())
+    return repeated > 0
+
+
 def print_shares(shares):
     """A line for each: {words: (seeds,), a share}."""
     for words, share in shares.items():
@@ -261,54 +270,64 @@ def stopped(curves):
 # ---------------------------------------------------------------- Pictures
 
 VOWEL, OTHER = "C1", "C0"
+STACK = 6  # degrees
+MODELS = {"reader": "C0", "filler": "C1", "permutation": "C2"}
 STARTS = {"nothing": "0.35", "skip-gram": "C2", "embedding": "C4", "shuffled": "C1", "girls": "C0"}
 
 
 def draw_letters(vectors, itos, vowels):
-    """The directions of vectors of two numbers: each letter at its angle to the mean direction, a row for each.
+    """The directions of vectors of two numbers: each letter at its angle to the mean direction, a picture for each.
 
+    Letters are rounded to STACK degrees, and those with the same angle stand on each other.
     vectors: {title: (symbols, 2)}. vowels: their numbers; they have a color of their own.
     """
-    _, axes = plt.subplots(len(vectors), 1, figsize=(9.4, 4.6), sharex=True)
-    for ax, (title, V) in zip(axes, vectors.items(), strict=True):
+    stacks = {}
+    for title, V in vectors.items():
         V = V[1:] / V[1:].norm(dim=1, keepdim=True).clamp(min=1e-9)
         mean = V.mean(0)
         across = V[:, 0] * mean[1] - V[:, 1] * mean[0]
         angles = (across.atan2(V @ mean) * 180 / torch.pi).nan_to_num()
-        taken = []
-        ax.plot(angles, torch.zeros(len(angles)), alpha=0)  # for the limits
+        stacks[title] = {}
         for n in angles.argsort().tolist():
-            angle = angles[n].item()
-            height = next(h for h in itertools.count() if (h, round(angle / 6)) not in taken)
-            taken.append((height, round(angle / 6)))
-            own = n + 1 in vowels
-            style = {"color": VOWEL, "weight": "bold"} if own else {"color": OTHER}
-            ax.text(6 * round(angle / 6), height, itos[n + 1], ha="center", fontsize=9, **style)
-        ax.set(title=title, ylabel="letters")
-        ax.set_ylim(-0.5, max(height for height, _ in taken) + 1.5)
-        ax.set_yticks([])
+            stacks[title].setdefault(STACK * round(angles[n].item() / STACK), []).append(n + 1)
+    rows = [max(map(len, stack.values())) + 1 for stack in stacks.values()]
+    size = (9.4, min(12, 1.4 + 0.15 * sum(rows)))
+    _, axes = plt.subplots(len(rows), 1, figsize=size, sharex=True, height_ratios=rows)
+    for ax, top, (title, stack) in zip(axes, rows, stacks.items(), strict=True):
+        ax.plot([*stack], [0] * len(stack), alpha=0)  # for the limits
+        for angle, letters in stack.items():
+            for height, n in enumerate(letters):
+                style = {"color": VOWEL, "weight": "bold"} if n in vowels else {"color": OTHER}
+                ax.text(angle, height, itos[n], ha="center", va="center", fontsize=8, **style)
+        ax.set(title=title, ylabel="letters", yticks=[], ylim=(-0.8, top - 0.2))
     axes[-1].margins(x=0.05)
-    axes[-1].set_xlabel("angle of the letter's vector to the mean direction, in degrees")
+    words = (
+        f"direction of the letter's vector, in degrees from the mean of all (rounded to {STACK})"
+    )
+    axes[-1].set_xlabel(words)
     plt.show()
 
 
 def draw_relabelled(of_sets, of_vowels):
     """A histogram of the differences of random sets, and that of the vowels as a line, a picture for each title.
 
+    Each picture has its own scale: without order all differences are tiny.
+
     of_sets: {title: (sets,)}. of_vowels: {title: (1,)}. Returns how many sets reach the vowels, by title.
     """
-    _, axes = plt.subplots(1, len(of_sets), figsize=(9.4, 2.8), sharex=True)
+    _, axes = plt.subplots(1, len(of_sets), figsize=(9.4, 2.8))
     for ax, (title, sets) in zip(axes, of_sets.items(), strict=True):
-        bins = torch.linspace(-0.6, 0.9, 76).tolist()
-        ax.hist(sets.numpy(), bins=bins, color="0.6", label="random sets")
+        ax.hist(sets.nan_to_num().numpy(), bins=40, color="0.6", label="random sets")
         ax.axvline(of_vowels[title].item(), color=VOWEL, linewidth=2, label="the vowels")
-        ax.set(title=title, xlabel="cosine within the set less across")
+        ax.set(title=title, xlabel="cosine within the set less across (own scale)")
     axes[0].set_ylabel("random sets")
     axes[0].legend(fontsize=8)
     plt.show()
     as_large = {t: (sets >= of_vowels[t]).sum().item() for t, sets in of_sets.items()}
-    for title, found in as_large.items():
-        print(f"{title:16} vowels {of_vowels[title].item():.3f}, random sets as large: {found}")
+    for (title, found), sets in zip(as_large.items(), of_sets.values(), strict=True):
+        print(
+            f"{title:16} vowels {of_vowels[title].item():.3f}, random sets above: {found} of {len(sets):,}"
+        )
     return as_large
 
 
@@ -367,38 +386,69 @@ def gap_panel(figure, tables, letters):
             own = table[n, letters.index(name[n])]
             words.append(
                 f"{letters[best]} {100 * p:.0f} %"
-                + (" (right)" if letters[best] == name[n] else f" ({name[n]}: {100 * own:.0f} %)")
+                + (
+                    " (right)"
+                    if letters[best] == name[n]
+                    else f" (the right {name[n]} {100 * own:.0f} %)"
+                )
             )
         return f"{shown}: likeliest " + ", then ".join(words) + "."
 
     return update
 
 
-def draw_curves(curves, starts, ratios):
-    """Test loss over the steps of two starts, one picture each, and a table of how they begin.
+def draw_curves(curves):
+    """Test loss over the steps of two starts, one picture for each number of names.
 
-    curves: {names: (steps, {start: (looks, 2, seeds)})}, dev and test. starts: {start: parameters}. ratios: {start:
-    (steps, seeds)}, update:data of W on the fewest names.
+    curves: {names: (steps, {start: (looks, 2, seeds)})}, dev and test.
     """
     _, axes = plt.subplots(1, len(curves), figsize=(9.6, 3.6), sharey=True)
-    two = ("nothing", "girls")
     for ax, (names, (steps, by_start)) in zip(axes, curves.items(), strict=True):
-        for start in two:
+        for start in ("nothing", "girls"):
             loss, color = by_start[start][:, 1].mean(1), STARTS[start]
             ax.plot(steps, loss, "o-", color=color, label=start, markersize=4)
         ax.set(title=f"{names:,} boys' names", xlabel="steps")
-        ax.set_xscale("symlog", linthresh=100)
     axes[0].set_ylabel("test loss, mean of five")
     axes[-1].legend(title="start")
     plt.show()
-    _, first = next(iter(curves.values()))
-    for start in two:
-        W, moved, loss = (
-            starts[start][1].std(),
-            ratios[start][:10].mean(),
-            first[start][0, 1].mean(),
-        )
-        print(f"{start:8} loss at the start {loss:.2f}, std of W {W:.2f}, update:data {moved:.4f}")
+
+
+def draw_fills(shares, found):
+    """What each model fills: right letters in %, by letters in sight on the right, and by the share that is hidden.
+
+    shares: of the second picture. found: {model: ((SIDE + 1, seeds), (shares, seeds))}; the second may be None.
+    """
+    _, axes = plt.subplots(1, 2, figsize=(9.4, 3.6), sharey=True)
+    for who, parts in found.items():
+        for ax, places, part in zip(axes, (range(SIDE + 1), shares), parts, strict=True):
+            if part is not None:
+                style = {"fmt": "o-", "capsize": 3, "color": MODELS[who], "label": who}
+                ax.errorbar(places, *mean_and_error(part.T), **style)
+    axes[0].set(xlabel="letters in sight on the right", ylabel="right letters in %")
+    axes[0].set(title="the whole left side in sight")
+    axes[1].set(xlabel="probability that a letter is hidden", title="both sides")
+    axes[0].legend(fontsize=8)
+    plt.show()
+
+
+def draw_ways(of_ways, untrained):
+    """The test loss of each way of fine-tuning, a point with its error. of_ways: {way: (rate, (seeds,))}.
+
+    untrained: (seeds,), without fine-tuning, a dotted line.
+    """
+    _, ax = plt.subplots(figsize=(9.4, 3.2))
+    for place, (_, loss) in enumerate(of_ways.values()):
+        mean, error = mean_and_error(loss)
+        ax.errorbar(mean, place, xerr=error, fmt="o", capsize=4, color=STARTS["girls"])
+    ax.axvline(untrained.mean(), color="0.35", linestyle=":", label="not fine-tuned")
+    ax.set_yticks(range(len(of_ways)), of_ways)
+    ax.invert_yaxis()
+    ax.set(
+        xlabel="test loss on boys' names, mean of five", title="What is trained on 100 boys' names"
+    )
+    ax.margins(y=0.1)
+    ax.legend(fontsize=8, loc="center")
+    plt.show()
 
 
 def draw_transfer(best, untrained, guess=None):
@@ -413,7 +463,7 @@ def draw_transfer(best, untrained, guess=None):
     for n, (kind, color) in enumerate(STARTS.items()):
         rows = [mean_and_error(best[size][kind]) for size in sizes]
         means, errors = zip(*rows, strict=True)
-        places = [size * 1.03 ** (n - 2) for size in sizes]
+        places = [size * 1.09 ** (n - 2) for size in sizes]
         plt.errorbar(places, means, errors, fmt="o-", color=color, capsize=3, label=kind)
     if guess is not None:
         guess.mark(plt.gca(), "y")
@@ -423,7 +473,7 @@ def draw_transfer(best, untrained, guess=None):
     plt.xlabel("boys' names to train on")
     plt.ylabel("test loss per letter, mean of five")
     plt.legend(title="start")
-    plt.title("What the girls' names are worth, by how many boys' names there are")
+    plt.title("Five starts (markers are moved aside, so that none hides another)")
     plt.show()
     print("boys' names".ljust(11), *[f"{size:>15,}" for size in sizes])
     for kind in STARTS:

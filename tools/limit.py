@@ -5,21 +5,25 @@ To a lesson such a training looks like one that was interrupted: the losses of s
 
 import functools
 import inspect
+import sys
 from dataclasses import replace
 
 import clinic.examination
 import helpers
 import sweep
+from lessonkit import interrupts, training
 from lessonkit.training import Losses
 
 TRAIN, TRAIN_MANY, EVALUATE = helpers.train, sweep.train_many, helpers.evaluate
+PROGRESS = interrupts.progress
 EVALUATED = 1_000  # examples
 
 
 def trainings(most):
-    """End each training of helpers.train, of sweep.train_many and of the clinic after this many steps.
+    """End each training of helpers.train, sweep.train_many, the clinic, and a lesson's module after this many steps.
 
-    And helpers.evaluate looks at the first EVALUATED examples alone.
+    And helpers.evaluate looks at the first EVALUATED examples alone. The trainings of a lesson's own module in
+    lessonkit end as if interrupted: they count their steps by `interrupts.progress`, here and where it is imported.
     """
 
     @functools.wraps(TRAIN)
@@ -37,7 +41,15 @@ def trainings(most):
     def evaluate(model, X, Y):
         return EVALUATE(model, X[:EVALUATED], Y[:EVALUATED])
 
+    @functools.wraps(PROGRESS)
+    def progress(steps, *arguments, **named):
+        return PROGRESS(min(steps, most), *arguments, **named)
+
     helpers.train, sweep.train_many, helpers.evaluate = train, train_many, evaluate
+    for module in list(sys.modules.values()):
+        of_lessons = getattr(module, "__name__", "").startswith("lessonkit.")
+        if of_lessons and module is not training and vars(module).get("progress") is PROGRESS:
+            module.progress = progress
     clinic.examination.STEPS, clinic.examination.EVALUATED = most, EVALUATED
 
 

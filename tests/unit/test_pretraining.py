@@ -81,12 +81,11 @@ def test_factors_hold_parameters_back():
 def test_it_looks_before_the_first_step_and_where_it_is_told():
     X, Y = data()
     network = Stack([1, 2], 4)
-    looked, seen, ratios = pretraining.train(
+    looked, seen = pretraining.train(
         network, X, Y, 5, 0.01, look=lambda n: pretraining.mean_loss(n, X, Y), at=[2, 5]
     )
     assert looked == [0, 2, 5]
     assert len(seen) == 3
-    assert ratios.shape == (5, 2)
     assert abs(seen[0].mean().item() - math.log(4)) < 0.1
 
 
@@ -152,3 +151,10 @@ def test_apart_is_the_mean_cosine_within_less_across():
     V = torch.tensor([[9.0, 9.0], [1.0, 0.0], [2.0, 0.0], [0.0, 1.0]])
     assert abs(pretraining.apart([V], torch.tensor([[1, 2]])).item() - 1) < 1e-6
     assert abs(pretraining.apart([V], torch.tensor([[1, 3]])).item() + 0.5) < 1e-6
+
+
+def test_what_would_repeat_three_in_a_row_is_found():
+    texts = torch.tensor([[1, 2, 3, 1, 2], [1, 1, 1, 1, 1], [3, 2, 1, 2, 3]])
+    found = pretraining.would_repeat(texts, 4)
+    assert [row.nonzero()[:, 0].tolist() for row in found] == [[3], [1], []]
+    assert not pretraining.would_repeat(texts[:, :2], 4).any()
