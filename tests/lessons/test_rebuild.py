@@ -1,6 +1,7 @@
 """The rebuild: the same bytes twice, nothing lost when a cell raises, and outputs that know their code."""
 
 import re
+import sys
 
 import fingerprints
 import lessons
@@ -95,6 +96,8 @@ def test_copies_and_other_notebooks_are_no_lessons(tmp_path, monkeypatch):
 def limited(monkeypatch):
     """Trainings end after 3 steps, as in the kernel of a shortened lesson."""
     limited = [(helpers, "train"), (helpers, "evaluate"), (sweep, "train_many")]
+    series = [module for name, module in sys.modules.items() if name.startswith("lessonkit.")]
+    limited += [(module, "progress") for module in series if "progress" in vars(module)]
     for module, name in [*limited, (examination, "STEPS"), (examination, "EVALUATED")]:
         monkeypatch.setattr(module, name, getattr(module, name))  # put back after the test
     limit.trainings(3)
