@@ -143,18 +143,28 @@ class EncoderDecoder:
         return torch.stack(all_logits), weights
 
 
-def reverse_loss(columns, size=32):
-    """For `recurrent.train`: the loss per letter on `size` names of one length, drawn anew in each step.
+def drawn_names(columns, size):
+    """A function of K generators that draws `size` names of one length for each: (T, K, size).
 
     columns: as of `by_length`. A length is drawn as often as it occurs, the same for all networks of the stack.
     """
     lengths, counts = list(columns), torch.tensor([float(c.shape[1]) for c in columns.values()])
     of_length = torch.Generator().manual_seed(18)
 
-    def loss_of(network):
+    def drawn(generators):
         picked = columns[lengths[torch.multinomial(counts, 1, generator=of_length).item()]]
-        rows = [torch.randint(0, picked.shape[1], (size,), generator=g) for g in network.generators]
-        letters = picked[:, torch.stack(rows)]
+        rows = [torch.randint(0, picked.shape[1], (size,), generator=g) for g in generators]
+        return picked[:, torch.stack(rows)]
+
+    return drawn
+
+
+def reverse_loss(columns, size=32):
+    """For `recurrent.train`: the loss per letter on `size` names of `drawn_names`, drawn anew in each step."""
+    drawn = drawn_names(columns, size)
+
+    def loss_of(network):
+        letters = drawn(network.generators)
         logits, _ = network.write(letters, letters.flip(0))
         return recurrent.losses_of(logits, letters.flip(0)).mean(0)
 
@@ -219,13 +229,10 @@ def sort_loss(columns, size=32):
 
     Of one that points, minus the logarithm of the weight on the right place. columns: as of `all_different`.
     """
-    lengths, counts = list(columns), torch.tensor([float(c.shape[1]) for c in columns.values()])
-    of_length = torch.Generator().manual_seed(18)
+    drawn = drawn_names(columns, size)
 
     def loss_of(network):
-        picked = columns[lengths[torch.multinomial(counts, 1, generator=of_length).item()]]
-        rows = [torch.randint(0, picked.shape[1], (size,), generator=g) for g in network.generators]
-        letters = picked[:, torch.stack(rows)]
+        letters = drawn(network.generators)
         wanted, order = letters.sort(0)
         logits, weights = network.write(letters, wanted)
         if not network.point:
