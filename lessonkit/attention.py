@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from lessonkit import recurrent
 from lessonkit.data import split_names
+from lessonkit.modern import norm
 from lessonkit.training import mean_and_error
 
 # ---------------------------------------------------------------- Looking
@@ -343,11 +344,6 @@ def train_lookups(data, d, rates, seeds, steps=150, time=6, optimizer=recurrent.
 
 
 # ---------------------------------------------------------------- A Transformer
-
-
-def norm(x):
-    """Layer normalization without gain and bias."""
-    return F.layer_norm(x, x.shape[-1:])
 
 
 class Transformer:
