@@ -670,6 +670,8 @@ def film(flow, points=400):
 def flow_panel(figure, films, target, curve=True):
     """A panel over the steps from noise to data and of the training; returns `update`, as helpers.Panel wants it.
 
+    One latent point, of the cloud's first ones, is followed on its way.
+
     films: {training steps: (frames of `film`, KL of this network)}, as of `fit_flow`. curve: whether to draw the KLs.
     """
     if curve:
@@ -680,6 +682,8 @@ def flow_panel(figure, films, target, curve=True):
     show_density(ax, target.log_p, window, 3 * top_of(target))
     (grid,) = ax.plot([], [], color="0.45", linewidth=0.7)
     (cloud,) = ax.plot([], [], "o", color="C1", markersize=3, markeredgewidth=0, alpha=0.7)
+    (path,) = ax.plot([], [], "k.-", linewidth=1.2, markersize=4)
+    (followed,) = ax.plot([], [], "kD", markersize=7)
     plane(ax, window, "From noise to data (blue: the target)")
     ax.set_aspect("equal")
     steps, size = list(films), len(lattice())
@@ -692,9 +696,12 @@ def flow_panel(figure, films, target, curve=True):
             title="How far off the flow is",
         )
 
-    def update(layers, steps_trained):
+    def update(layers, steps_trained, point=0):
         frames, kl = films[steps_trained]
         frame = frames[layers]
+        way = frames[: layers + 1, size + point]
+        path.set_data(*way.T)
+        followed.set_data(*way[-1:].T)
         grid.set_data(*frame[:size].T)
         cloud.set_data(*frame[size:].T)
         if curve:
@@ -702,7 +709,8 @@ def flow_panel(figure, films, target, curve=True):
         bumps = target.hits(frame[None, size:])[1].item()
         return (
             f"After {layers} of {len(frames) - 1} steps, with {steps_trained} training steps: "
-            f"{bumps:.0f} % of the points lie in a bump; KL of the whole flow {kl:.2f} nats."
+            f"{bumps:.0f} % of the points lie in a bump; KL of the whole flow {kl:.2f} nats. "
+            f"The black point is at ({way[-1][0]:.1f}, {way[-1][1]:.1f})."
         )
 
     return update

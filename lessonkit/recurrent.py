@@ -43,6 +43,17 @@ def gru(x, h, W, U, b):
     return keep * h + (1 - keep) * new
 
 
+def gru_normed(x, h, W, U, b):
+    """A GRU whose sums over x and over h are standardized over the units. J. Ba and others 2016, arXiv 1607.06450.
+
+    Without the gains that they learn.
+    """
+    from_x, from_h = F.layer_norm(x @ W, W.shape[-1:]) + b, F.layer_norm(h @ U, U.shape[-1:])
+    (xr, xz, xn), (hr, hz, hn) = from_x.chunk(3, -1), from_h.chunk(3, -1)
+    keep, new = torch.sigmoid(xz + hz), torch.tanh(xn + torch.sigmoid(xr + hr) * hn)
+    return keep * h + (1 - keep) * new
+
+
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}  # by the name of the cell
 KEEPS = {"lstm": 1, "gru": 1}  # the place of the gate that keeps: forget gate, update gate
 STATES = {"lstm": 2}  # the state's size in units, if it is not 1

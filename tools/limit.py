@@ -23,7 +23,8 @@ def trainings(most):
     """End each training of helpers.train, sweep.train_many, the clinic, and a lesson's module after this many steps.
 
     And helpers.evaluate looks at the first EVALUATED examples alone. The trainings of a lesson's own module in
-    lessonkit end as if interrupted: they count their steps by `interrupts.progress`, here and where it is imported.
+    lessonkit, and loops of its own, end as if interrupted: they count their steps by `interrupts.progress`, there,
+    where it is imported, and as helpers.progress.
     """
 
     @functools.wraps(TRAIN)
@@ -46,6 +47,7 @@ def trainings(most):
         return PROGRESS(min(steps, most), *arguments, **named)
 
     helpers.train, sweep.train_many, helpers.evaluate = train, train_many, evaluate
+    helpers.progress = progress
     for module in list(sys.modules.values()):
         of_lessons = getattr(module, "__name__", "").startswith("lessonkit.")
         if of_lessons and module is not training and vars(module).get("progress") is PROGRESS:

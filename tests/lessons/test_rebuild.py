@@ -95,7 +95,8 @@ def test_copies_and_other_notebooks_are_no_lessons(tmp_path, monkeypatch):
 @pytest.fixture
 def limited(monkeypatch):
     """Trainings end after 3 steps, as in the kernel of a shortened lesson."""
-    limited = [(helpers, "train"), (helpers, "evaluate"), (sweep, "train_many")]
+    limited = [(helpers, "train"), (helpers, "evaluate"), (helpers, "progress")]
+    limited += [(sweep, "train_many")]
     series = [module for name, module in sys.modules.items() if name.startswith("lessonkit.")]
     limited += [(module, "progress") for module in series if "progress" in vars(module)]
     for module, name in [*limited, (examination, "STEPS"), (examination, "EVALUATED")]:
