@@ -1,11 +1,11 @@
 """One Chromium and one JupyterLab, on a copy of the series with short trainings, for all browser tests."""
 
-import copy
 import json
 import shutil
 from dataclasses import dataclass
 
 import browser
+import drawing
 import frames
 import lessons
 import pytest
@@ -61,11 +61,10 @@ class Control:
 
 @dataclass(frozen=True)
 class Opened:
-    """A lesson after Run All, in a page; its file as JupyterLab has saved it; for each of its panels, the controls."""
+    """A lesson after Run All, in a page; and for each of its panels, the controls."""
 
     page: object
     name: str
-    saved: object
     panels: list
 
     def panel(self, number=0):
@@ -85,8 +84,7 @@ def opened(request, chromium, lab):
         browser.run_all(page, lab, request.param)
         saved = lessons.read(lab.root / "notebooks" / request.param)
         panels = json.loads(lessons.output_text(lessons.code_cells(saved)[-2]))
-        controls = [[Control(*c) for c in panel] for panel in panels]
-        yield Opened(page, request.param, saved, controls)
+        yield Opened(page, request.param, [[Control(*c) for c in panel] for panel in panels])
     finally:
         page.close()
         browser.stop_kernels(lab)
@@ -101,26 +99,33 @@ class Still:
     panels: list
 
 
-def page_without_a_kernel(chromium, lab, name, saved, folder):
-    """Make a page of a lesson that JupyterLab has run and saved, from what its kernel has drawn, and open the file."""
-    stem = name.removesuffix(".ipynb")
-    said = lessons.output_text(lessons.code_cells(saved)[-3]).split()[-1]
-    shutil.copytree((lab.root / "notebooks" / said).resolve(), folder / "drawn" / stem)
-    notebook = copy.deepcopy(saved)
-    rebuild.normalize(notebook)
-    file = frames.plain_page(notebook, stem, folder / "drawn", folder / "site")
-    page, console = chromium.new_page(viewport=browser.VIEWPORT), []
-    page.on("console", lambda message: console.append(message.text))
-    page.on("pageerror", lambda error: console.append(str(error)))
-    page.goto(file.as_uri())
-    content = json.loads((folder / "drawn" / stem / "panels.json").read_text(encoding="utf-8"))
-    return Still(page, console, [panel["controls"] for panel in content["panels"].values()])
+@pytest.fixture(scope="session")
+def page_without_a_kernel(chromium, lab, tmp_path_factory):
+    """A function of a lesson's file name, which JupyterLab has run and saved, to its Still from what is drawn there."""
+    opened = []
+
+    def open_page(name):
+        stem, folder = name.removesuffix(".ipynb"), tmp_path_factory.mktemp("still")
+        notebook = lessons.read(lab.root / "notebooks" / name)
+        said = lessons.output_text(lessons.code_cells(notebook)[-3]).split()[-1]
+        shutil.copytree((lab.root / "notebooks" / said).resolve(), folder / "drawn" / stem)
+        rebuild.normalize(notebook)
+        file = frames.plain_page(notebook, stem, folder / "drawn", folder / "site")
+        page, console = chromium.new_page(viewport=browser.VIEWPORT), []
+        opened.append(page)
+        page.on("console", lambda message: console.append(message.text))
+        page.on("pageerror", lambda error: console.append(str(error)))
+        page.goto(file.as_uri())
+        content = json.loads((folder / "drawn" / stem / drawing.FILE).read_text(encoding="utf-8"))
+        return Still(page, console, [panel["controls"] for panel in content["panels"].values()])
+
+    yield open_page
+    for page in opened:
+        page.close()  # a second time does nothing
 
 
 @pytest.fixture(scope="module")
-def still(opened, chromium, lab, tmp_path_factory):
-    made = page_without_a_kernel(
-        chromium, lab, opened.name, opened.saved, tmp_path_factory.mktemp("still")
-    )
+def still(opened, page_without_a_kernel):
+    made = page_without_a_kernel(opened.name)
     yield made
     made.page.close()
