@@ -152,7 +152,8 @@ def place(frames_folder, static):
 def embed(notebook, stem, frames_folder, static="../_static/"):
     """A copy of a lesson with outputs, in which panels, guesses and the clinic's lists are HTML that panels.js moves.
 
-    stem: the lesson's file name without .ipynb. frames_folder: the one that has a folder of this name with frames.
+    stem: the lesson's file name without .ipynb. frames_folder: the one that has a folder of this name with frames; None
+    leaves panels and lists as they are committed, for a quick look at the rest.
     static: the address of the site's _static/ as seen from the page; it ends in a slash.
 
     Raises FileNotFoundError if the lesson needs frames and has none there, and ValueError if a cell's panel was not
@@ -160,7 +161,7 @@ def embed(notebook, stem, frames_folder, static="../_static/"):
     """
     notebook = copy.deepcopy(notebook)
     drawn = {}
-    if needs_frames(notebook):
+    if frames_folder is not None and needs_frames(notebook):
         file = Path(frames_folder) / stem / drawing.FILE
         if not file.is_file():
             raise FileNotFoundError(
@@ -169,6 +170,8 @@ def embed(notebook, stem, frames_folder, static="../_static/"):
         drawn = json.loads(file.read_text(encoding="utf-8"))
     for number, cell in enumerate(notebook.cells):
         match shown(cell):
+            case "panel" | "consultation", _ if frames_folder is None:
+                continue
             case "panel", name:
                 if name not in drawn["panels"]:
                     raise ValueError(f"{stem}: {name} is shown, and it was not drawn")
@@ -393,7 +396,7 @@ def plain_page(notebook, stem, frames_folder, folder):
     static.mkdir(parents=True, exist_ok=True)
     for name in ("panels.js", "panels.css"):
         shutil.copy(STATIC / name, static / name)
-    if needs_frames(notebook):
+    if frames_folder is not None and needs_frames(notebook):
         target = static / "frames" / stem
         shutil.copytree(Path(frames_folder) / stem, target, dirs_exist_ok=True)
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(
