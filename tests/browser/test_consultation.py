@@ -64,13 +64,13 @@ def test_the_ward_round_brings_a_newcomer_or_says_why_not(clinic):
 def test_without_a_kernel_the_lists_answer_as_the_live_ones(clinic, page_without_a_kernel):
     still = page_without_a_kernel("10_clinic.ipynb")
     lists = still.page.locator(".consultation")
-    for number, keys in ((0, None), (lists.count() - 1, slice(2))):
+    for number, most in ((0, None), (lists.count() - 1, 3)):
         live, box = browser.scroll_to(clinic, LIST, number), lists.nth(number)
-        labels = live.locator("option").all_inner_texts()
+        labels = [" ".join(text.split()) for text in live.locator("option").all_inner_texts()]
         assert box.locator("option").all_inner_texts() == labels
-        for label in labels[1:][keys or slice(None)]:
+        for place in range(1, len(labels))[:most]:
             for where in (live, box):
-                where.locator("select").select_option(label=label)
+                where.locator("select").select_option(index=place)
             browser.settle(clinic)
             answers = [where.locator("[role=status]").inner_text() for where in (live, box)]
             assert answers[0] == answers[1]

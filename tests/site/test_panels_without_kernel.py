@@ -294,12 +294,14 @@ def test_frames_are_kept_until_the_lesson_or_the_drawing_changes(monkeypatch):
 # ---------------------------------------------------------------- In a browser
 
 
-@pytest.fixture(params=[browser.VIEWPORT, {"width": 390, "height": 800}], ids=["desktop", "phone"])
+PHONE = {"width": 390, "height": 800}
+
+
+@pytest.fixture(params=[browser.VIEWPORT, PHONE], ids=["desktop", "phone"])
 def page(request, chromium, notebook, drawn, tmp_path):
     """The lesson's page, opened from its file; the console must stay empty."""
     file = frames.plain_page(notebook, STEM, drawn, tmp_path)
-    phone = request.param is not browser.VIEWPORT
-    context = chromium.new_context(viewport=request.param, has_touch=phone)
+    context = chromium.new_context(viewport=request.param, has_touch=request.param is PHONE)
     page, said = context.new_page(), []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
@@ -330,9 +332,8 @@ def test_a_panel_works_with_the_keyboard_alone(page, drawn):
     assert beside == [f"{second:.2f}".replace("-", "−"), "all", "1.00"]  # the last is the guess's
 
 
+@pytest.mark.parametrize("page", [PHONE], indirect=True, ids=["phone"])
 def test_a_touch_moves_a_slider(page):
-    if not page.evaluate("navigator.maxTouchPoints"):
-        pytest.skip("only a phone has a touch screen")
     frames.loaded(page, page.locator(".panel"))
     box = page.locator(".panel input[type=range]").first.bounding_box()
     page.touchscreen.tap(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
@@ -408,42 +409,45 @@ def test_a_printed_page_shows_every_result(page):
     expect(page.locator(".panel input[type=range]").first).to_be_hidden()
 
 
-def compared(low, high, step, log, question, measured):
-    """What the live guess says, for each position of its slider."""
-    guess = helpers.Guess(question, low, high, step, log=log)
-    for value in values(guess.slider):
-        guess.value, said = value, io.StringIO()
-        with redirect_stdout(said):
-            guess.against(measured)
-        yield said.getvalue().strip()
-
-
-# Moves a slider over all its places, without a key press for each, and notes what is said.
-SAY_ALL = """([place]) => {
-    const box = document.querySelector('.guess'), slider = box.querySelector('input');
+# Moves the slider of each guess on a page, presses its button, and returns what is said.
+SAY_ALL = """() => [...document.querySelectorAll('.guess')].map((box, place) => {
+    const slider = box.querySelector('input');
     slider.value = place;
     slider.dispatchEvent(new Event('input', {bubbles: true}));
     box.querySelector('button').click();
     return box.querySelector('[role=status]').textContent;
-}"""
+})"""
 
 
 @pytest.mark.parametrize(
     ("low", "high", "step", "log", "measured"),
-    [(-1000, 2000, 500, False, "527"), (-6, 8, 1, True, "8.73e-06"), (0, 1, 0.25, False, "0.354")],
+    [
+        (-1000, 2000, 125, False, "5,271"),
+        (-6, 8, 0.5, True, "8.73e-06"),
+        (0, 1, 0.05, False, "0.354"),
+        (-1, 0, 0.25, False, "-0.3"),
+    ],
 )
 def test_a_guess_is_compared_in_the_live_ones_words(
     chromium, low, high, step, log, measured, tmp_path
 ):
-    cells = guess_cells(result=f"loss: measured {measured}.")
-    cells[0].source = f"a = helpers.Guess('loss', {low}, {high}, {step}, log={log})\na"
-    file = frames.plain_page(nbformat.v4.new_notebook(cells=cells), STEM, None, tmp_path)
+    """One guess on the page for each position of the slider."""
+    live, cells = [], []
+    guess = helpers.Guess("loss", low, high, step, log=log)
+    for place, value in enumerate(values(guess.slider)):
+        guess.value = value
+        with redirect_stdout(io.StringIO()) as said:
+            guess.against(float(measured.replace(",", "")))
+        live.append(said.getvalue().strip())
+        shown, result = guess_cells(result=f"loss: measured {measured}.")
+        shown.source = (
+            f"a{place} = helpers.Guess('loss', {low}, {high}, {step}, log={log})\na{place}"
+        )
+        cells += [shown, result]
     page = chromium.new_page()
-    live = list(compared(low, high, step, log, "loss", float(measured)))
-    assert len(live) > 4
-    for place, said in enumerate(live):
-        page.goto(file.as_uri())
-        assert page.evaluate(SAY_ALL, [place]) == said
+    lesson = nbformat.v4.new_notebook(cells=cells)
+    page.goto(frames.plain_page(lesson, STEM, None, tmp_path).as_uri())
+    assert page.evaluate(SAY_ALL) == live
     page.close()
 
 
