@@ -237,22 +237,49 @@ def control_as_html(control, identity):
     return f'<div class="panel-control"><label for="{identity}">{label}</label>{field}</div>'
 
 
+def still_picture(cell):
+    """The output of a cell with a panel's still picture, not one that the cell has drawn before it."""
+    return next(
+        output
+        for output in cell.outputs
+        if "image/png" in output.get("data", {}) and STILL in output.data["text/plain"]
+    )
+
+
+def start_of(panel):
+    """The number of the setting with which a panel starts."""
+    start = 0
+    for control in panel["controls"]:
+        start = start * len(control["places"]) + control["start"]
+    return start
+
+
+def other_words(notebook, folder):
+    """Where the frames in a folder start with other words than the committed notebook: lines that say so.
+
+    On another processor the last digits may differ, and the prose then speaks of the committed ones.
+    """
+    panels = json.loads((folder / drawing.FILE).read_text(encoding="utf-8"))["panels"]
+    for cell in notebook.cells:
+        match shown(cell):
+            case "panel", name:
+                alternative = still_picture(cell).metadata["image/png"]["alt"]
+                committed = alternative.removesuffix(STILL).strip()
+                here = panels[name]["words"][start_of(panels[name])]
+                if here != committed:
+                    yield f"{name}: {here} (committed: {committed})"
+
+
 def panel_as_html(cell, panel, frames, identity):
     """A panel: the committed picture, and the sliders over drawn frames, which the page's script shows in its place.
 
     frames: the address of its pictures, up to the number.
     """
-    still = next(
-        output
-        for output in cell.outputs
-        if "image/png" in output.get("data", {}) and STILL in output.data["text/plain"]
-    )
+    still = still_picture(cell)
     png = "".join(still.data["image/png"].split())
     said = html.escape(still.metadata["image/png"]["alt"])
     controls = panel["controls"]
-    start = 0
-    for control in controls:
-        start = start * len(control["places"]) + control["start"]
+    start = start_of(panel)
     words = html.escape(panel["words"][start])
     size = f'width="{panel["width"]}" height="{panel["height"]}"'
     fields = "".join(
@@ -517,10 +544,12 @@ def main(arguments):
     for path in bar:
         bar.set_postfix_str(path.stem[:2])
         try:
-            frames_of(path, chosen.short)
+            folder = frames_of(path, chosen.short)
         except CellExecutionError as error:
             print(f"{path.name} was not drawn: a cell raised.\n{error}")
             return 1
+        for line in [] if chosen.short else other_words(lessons.read(path), folder):
+            tqdm.write(f"{path.stem[:2]} starts with other words here: {line}")
     return 0
 
 

@@ -16,7 +16,7 @@ EXPORT = f"""
 import tempfile
 
 frames_folder = tempfile.mkdtemp(dir="..", prefix="frames-") + "/drawn"
-{frames.export_cell("frames_folder", short=True, most=40)}
+{frames.export_cell("frames_folder", short=True, most=30)}
 print(frames_folder)
 """
 ENDS = """

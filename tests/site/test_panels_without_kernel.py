@@ -291,6 +291,13 @@ def test_frames_are_kept_until_the_lesson_or_the_drawing_changes(monkeypatch):
     assert len(keys) == 4
 
 
+def test_words_that_are_not_the_committed_ones_are_told(notebook, drawn):
+    assert list(frames.other_words(notebook, drawn / STEM)) == []
+    notebook.cells[0].outputs[0].metadata["image/png"]["alt"] = "gain 1.4"
+    (told,) = frames.other_words(notebook, drawn / STEM)
+    assert told == "panel: gain 1.3 < 2 tanh </script> False (committed: gain 1.4)"
+
+
 # ---------------------------------------------------------------- In a browser
 
 
@@ -422,7 +429,7 @@ SAY_ALL = """() => [...document.querySelectorAll('.guess')].map((box, place) => 
 @pytest.mark.parametrize(
     ("low", "high", "step", "log", "measured"),
     [
-        (-1000, 2000, 125, False, "5,271"),
+        (-1000, 2000, 125, False, "527"),
         (-6, 8, 0.5, True, "8.73e-06"),
         (0, 1, 0.05, False, "0.354"),
         (-1, 0, 0.25, False, "-0.3"),
