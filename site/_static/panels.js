@@ -31,7 +31,14 @@
         return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
     }
 
-    const threeDigits = value => general(Number(value.toPrecision(3)));
+    // Three digits of it. Python rounds what lies halfway to the even digit, JavaScript always up.
+    function threeDigits(value) {
+        const [digits, exponent] = Math.abs(value).toExponential(50).split("e");
+        const down = /^\d\.\d[02468]50*$/.test(digits);
+        const rounded = down ? Number(`${digits.slice(0, 4)}e${exponent}`) * Math.sign(value)
+            : Number(value.toPrecision(3));
+        return general(rounded);
+    }
 
     // ---------------------------------------------------------------- Panels
 
@@ -186,7 +193,7 @@
         slider.addEventListener("input", () => {
             showValue();
             commit.disabled = false;
-            words.textContent = `Your guess is ${threeDigits(value())}. Press Reveal to see the result.`;
+            words.textContent = `Your guess is ${general(value())}. Press Reveal to see the result.`;
         });
         const without = "No guess: the result stands alone.";
         commit.addEventListener("click", () => reveal(said(), words));
