@@ -1,14 +1,24 @@
 """One Chromium and one JupyterLab, on a copy of the series with short trainings, for all browser tests."""
 
 import json
-import os
+import shutil
 from dataclasses import dataclass
 
 import browser
+import drawing
+import frames
 import lessons
 import pytest
+import rebuild
 
-REQUIRED = "BROWSER_TESTS"  # set to "required", as .ci/run does, a missing browser is a failure
+# Draws some settings of the lesson's panels, for a page without a kernel, and prints the folder with them.
+EXPORT = f"""
+import tempfile
+
+frames_folder = tempfile.mkdtemp(dir="..", prefix="frames-") + "/drawn"
+{frames.export_cell("frames_folder", short=True, most=30)}
+print(frames_folder)
+"""
 ENDS = """
 import json
 
@@ -32,36 +42,12 @@ print(json.dumps([
 """
 
 
-def missing(what):
-    """Skip the test, or fail where the browser tests are required."""
-    if os.environ.get(REQUIRED) == "required":
-        pytest.fail(f"{what} is missing, and {REQUIRED}=required")
-    pytest.skip(f"{what} is missing: the panels are not tested in a browser")
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    if browser.find_chromium() is None:
-        missing("Chromium")
-    with browser.chromium() as opened:
-        yield opened
-
-
 @pytest.fixture(scope="session")
 def lab(chromium, tmp_path_factory):
     folder = tmp_path_factory.mktemp("series")
-    browser.short_copy(folder / "series", [ENDS], names=4_000)
+    browser.short_copy(folder / "series", [EXPORT, ENDS], names=4_000)
     with browser.running_lab(folder / "series", folder / "log.txt") as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def axe():
-    """The source of axe-core, which `npm ci` installs."""
-    path = lessons.ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    if not path.is_file():
-        missing("axe-core (`npm ci` installs it)")
-    return path.read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -102,3 +88,44 @@ def opened(request, chromium, lab):
     finally:
         page.close()
         browser.stop_kernels(lab)
+
+
+@dataclass(frozen=True)
+class Still:
+    """The same lesson as a page without a kernel; what its console says; for each control of a panel, its places."""
+
+    page: object
+    console: list
+    panels: list
+
+
+@pytest.fixture(scope="session")
+def page_without_a_kernel(chromium, lab, tmp_path_factory):
+    """A function of a lesson's file name, which JupyterLab has run and saved, to its Still from what is drawn there."""
+    opened = []
+
+    def open_page(name):
+        stem, folder = name.removesuffix(".ipynb"), tmp_path_factory.mktemp("still")
+        notebook = lessons.read(lab.root / "notebooks" / name)
+        said = lessons.output_text(lessons.code_cells(notebook)[-3]).split()[-1]
+        shutil.copytree((lab.root / "notebooks" / said).resolve(), folder / "drawn" / stem)
+        rebuild.normalize(notebook)
+        file = frames.plain_page(notebook, stem, folder / "drawn", folder / "site")
+        page, console = chromium.new_page(viewport=browser.VIEWPORT), []
+        opened.append(page)
+        page.on("console", lambda message: console.append(message.text))
+        page.on("pageerror", lambda error: console.append(str(error)))
+        page.goto(file.as_uri())
+        content = json.loads((folder / "drawn" / stem / drawing.FILE).read_text(encoding="utf-8"))
+        return Still(page, console, [panel["controls"] for panel in content["panels"].values()])
+
+    yield open_page
+    for page in opened:
+        page.close()  # a second time does nothing
+
+
+@pytest.fixture(scope="module")
+def still(opened, page_without_a_kernel):
+    made = page_without_a_kernel(opened.name)
+    yield made
+    made.page.close()

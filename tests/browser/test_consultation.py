@@ -59,3 +59,20 @@ def test_the_ward_round_brings_a_newcomer_or_says_why_not(clinic):
     expect(status).to_have_text(
         re.compile(r"newcomers right at first sight|no clear chart"), timeout=120_000
     )
+
+
+def test_without_a_kernel_the_lists_answer_as_the_live_ones(clinic, page_without_a_kernel):
+    still = page_without_a_kernel("10_clinic.ipynb")
+    lists = still.page.locator(".consultation")
+    for number, most in ((0, None), (lists.count() - 1, 3)):
+        live, box = browser.scroll_to(clinic, LIST, number), lists.nth(number)
+        labels = [" ".join(text.split()) for text in live.locator("option").all_inner_texts()]
+        assert box.locator("option").all_inner_texts() == labels
+        for place in range(1, len(labels))[:most]:
+            for where in (live, box):
+                where.locator("select").select_option(index=place)
+            browser.settle(clinic)
+            answers = [where.locator("[role=status]").inner_text() for where in (live, box)]
+            assert answers[0] == answers[1]
+            assert re.match(r"Yes: |No\.", answers[1])
+    assert still.console == []

@@ -1,10 +1,16 @@
 """The panels as a learner meets them: every lesson that has one, after Run All, in JupyterLab in Chromium."""
 
+import base64
+import io
 import re
+from urllib.parse import unquote, urlparse
 
 import browser
+import frames
 import lessons
+import numpy as np
 import pytest
+from PIL import Image
 
 
 def slider_handles(panel, controls):
@@ -222,3 +228,88 @@ def test_no_cell_has_failed(opened, lab):
     saved = lessons.read(lab.root / "notebooks" / opened.name)
     for cell in lessons.code_cells(saved):
         assert not any(output.output_type == "error" for output in cell.outputs)
+
+
+# ---------------------------------------------------------------- The same lesson as a page without a kernel
+
+
+def go_to(page, field, place, last):
+    """Move a control to one of its places, 0 to last: a slider by keyboard, with steps of five where it has them."""
+    if field.evaluate("e => e.matches('select')"):
+        field.select_option(index=place)
+    elif field.evaluate("e => e.matches('[type=checkbox]')"):
+        field.set_checked(bool(place))
+    else:
+        field.focus()
+        fives, ones = divmod(place, 5) if field.get_attribute("role") == "slider" else (0, place)
+        to_the_end = ["End"] if place == last else ["Home", *["PageUp"] * fives]
+        for key in to_the_end + ["ArrowRight"] * (0 if place == last else ones):
+            page.keyboard.press(key)
+
+
+def assert_same(live_picture, live_words, still, figure):
+    """The page without a kernel shows the live panel's pixels and words."""
+    image = figure.locator("img")
+    assert figure.locator("[role=status]").text_content().split() == live_words.inner_text().split()
+    assert image.get_attribute("alt").split() == live_words.inner_text().split()
+    assert image.evaluate("e => e.complete && e.naturalWidth === Number(e.getAttribute('width'))")
+    png = base64.b64decode(live_picture.get_attribute("src").partition(",")[2])
+    live = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    drawn = np.asarray(Image.open(unquote(urlparse(image.evaluate("e => e.src")).path)))
+    assert (live == drawn).all()
+
+
+def test_without_a_kernel_a_panel_shows_what_the_live_one_shows(opened, still):
+    """At both ends and the middle of each control's places, the others at their start; the same values stand beside."""
+    for number, (panel, picture, words, _) in enumerate(each_panel(opened)):
+        controls = still.panels[number]
+        figure = still.page.locator("figure.panel").nth(number)
+        frames.loaded(still.page, figure)
+        live_fields = panel.locator(".noUi-handle, select, input[type=checkbox]")
+        fields = figure.locator("input, select")
+        assert live_fields.count() == fields.count() == len(controls)
+
+        def to(n, place):
+            places = controls[n]["places"]  # noqa: B023 (it is called in this round only)
+            last = controls[n]["positions"] - 1  # noqa: B023
+            go_to(opened.page, live_fields.nth(n), places[place], last)  # noqa: B023
+            go_to(still.page, fields.nth(n), place, len(places) - 1)  # noqa: B023
+
+        for n, control in enumerate(controls):
+            to(n, control["start"])
+        for n, control in enumerate(controls):
+            last = len(control["places"]) - 1
+            for place in sorted({0, last // 2, last}) + [control["start"]]:
+                to(n, place)
+                browser.settle(opened.page)
+                assert_same(picture, words, still, figure)
+                if control["kind"] == "range":
+                    beside = fields.nth(n).locator("xpath=following-sibling::*").inner_text()
+                    assert beside.replace("−", "-") == shown_value(live_fields.nth(n))
+                    assert fields.nth(n).get_attribute("aria-valuetext") == beside
+
+
+def test_without_a_kernel_it_answers_fast_and_says_what_it_lacks(still):
+    for number, controls in enumerate(still.panels):
+        figure = still.page.locator("figure.panel").nth(number)
+        frames.loaded(still.page, figure)
+        times = frames.latencies(still.page, figure, moves=4)
+        assert np.median(times) < 100
+        said = figure.locator(".panel-note").inner_text()
+        assert "Drawn after a short training" in said
+        for control in controls:
+            coarse = len(control["places"]) < control["positions"]
+            share = f"{len(control['places'])} of the {control['positions']:,} positions of “{control['label']}”"
+            assert (share in said) == coarse
+
+
+# It would fetch the style sheet again, and browsers forbid that in a page that was opened from a file.
+AXE_STILL = "() => axe.run({include: ['.panel', '.guess', '.guess-result']}, {preload: false})"
+
+
+def test_without_a_kernel_axe_finds_nothing_and_the_console_says_nothing(still, axe):
+    still.page.evaluate(axe)
+    found = still.page.evaluate(AXE_STILL)
+    assert found["passes"], "axe has looked at nothing"
+    assert not [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found["violations"]]
+    assert still.console == []
