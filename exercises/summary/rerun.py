@@ -8,7 +8,6 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import DeadKernelError
 
 from exercises.summary import CALL, _cell
 
@@ -18,7 +17,7 @@ sys.path.append(str(ROOT / "tools"))
 import shorten  # noqa: E402
 
 IMPORTS = "import exercises, helpers"
-STARTING = 120  # seconds for the imports
+STARTING = 120  # seconds for the kernel, and for the imports
 NOTEBOOK_LIMIT = 10  # times that of a cell
 LATE = {"ename": "TimeLimit", "evalue": "it did not end in time", "traceback": []}
 
@@ -54,6 +53,7 @@ def executed(cells, limit, full=False):
         client = NotebookClient(
             nbformat.v4.new_notebook(cells=[start, *made]),
             kernel_name="python3",
+            startup_timeout=STARTING,
             allow_errors=True,
             timeout_func=seconds,
             interrupt_on_timeout=True,
@@ -63,6 +63,8 @@ def executed(cells, limit, full=False):
         )
         try:
             client.execute(env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
-        except DeadKernelError:
-            ending = "the kernel died in this cell or before it"
+        except (
+            RuntimeError
+        ) as error:  # the kernel did not start, or died; nbclient has no closer name for both
+            ending = f"the run broke off: {error}"
     return [_cell(cell) for cell in made], ending
