@@ -23,7 +23,7 @@ FEWEST, MOST = 8, 15  # slides of a lesson
 ENOUGH = 120  # characters above a question; then what answers the one before is left out
 # Characters: of a headline, above a question, beside a picture, below one, where nothing else stands
 LEAD, CONTEXT, BESIDE, BELOW, ALONE = 120, 600, 340, 225, 560
-LINES, COLUMNS = 8, 100  # of code, and of what is printed
+LINES, COLUMNS = 8, 85  # of code, and of what is printed
 WIDE = 1.9  # the width of a picture over its height from which on its text stands below
 # Pixels for a picture, the same beside a text, the least scale there; characters and pixels of a line below
 ACROSS, DOWN, ACROSS_BESIDE, SMALLEST, LINE = 1160, 530, 724, 0.7, (75, 36)
@@ -40,9 +40,10 @@ SENTENCE = re.compile(
 ASIDE = re.compile(r"(?:^|(?<=[.?!]) )\([^()]+[.?!]\)(?: |$)")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\([^)]+\)")
 MATH = re.compile(r"\$([^$]+)\$")
+# Sentences that a slide can do without; not those about the cell of an LSTM.
 OF_A_NOTEBOOK = re.compile(
-    r"\b(?:cells?|sliders?|function below)\b"
-)  # sentences that a slide can do without
+    r"\b(?:next|The|run the|Run the|in the|of a) cells?\b|\bcells? (?:below|above)\b|\bsliders?\b|function below"
+)
 LEADS_ON = re.compile(r" And [^.?!]*\?$")  # "And inside?", to what is no longer on the slide
 LISTED = re.compile(r"(?:[-*|>] |\d+\. |```)")
 # What a training says of itself is no result.
@@ -228,8 +229,9 @@ def _items(notebook):
                     return items[:-1]
                 if folded := FOLDED.search(block):
                     items.append(Folded(folded[1], folded[2].strip()))
-                elif block.strip():
-                    items.append(Text(block.strip()))
+                else:
+                    parts = re.split(r"\s(?=\*\*Guess:)", block.strip())
+                    items += [Text(part) for part in parts if part]
     return items
 
 
@@ -293,7 +295,9 @@ def _questions(items):
 def _guess(items, ask, sliders, front):
     """The Unit of a question and its result, and the places of the code that it shows."""
     texts = _run(items, ask, Text, -1)
-    question = _fitting(_sentences(GUESS.sub("", texts[-1].text)), ALONE)
+    sentences = SENTENCE.split(_inline(GUESS.sub("", texts[-1].text)))
+    question = " ".join(one for one in sentences if not OF_A_NOTEBOOK.search(one))
+    options = [text for text in _run(items, ask + 1, Text)[:1] if LISTED.match(text.text)]
     numbers = "".join(
         f"\n\n**Write down a number from {_number(one.low)} to {_number(one.high)}** ({one.words})"
         for one in sliders
@@ -307,7 +311,7 @@ def _guess(items, ask, sliders, front):
         "question",
         above,
         question[:1].upper() + question[1:],
-        context + numbers,
+        "\n\n".join(filter(None, [context, *(_links(text.text) for text in options)])) + numbers,
         printed=_lines(sliders[0].given) if sliders and "below" in question else "",
         notes=_notes(texts),
     )
@@ -362,8 +366,9 @@ def _seen(items, place, front):
     after = place + len(_run(items, place, Code))
     before = place - len(_run(items, place, Code, -1))
     told = _run(items, after, Text | Folded)
-    asked = _run(items, before, Text, -1)
-    answers = [item for item in told if isinstance(item, Folded)]
+    asked = _run(items, before, Text | Folded, -1)
+    answers = [item for item in [*asked, *told] if isinstance(item, Folded)]
+    asked = [item for item in asked if isinstance(item, Text)]
     if code.is_panel:
         asked = [text for text in asked if not text.asks]
         questions = [text for text in asked if "?" in text.text or LISTED.match(text.text)]
@@ -371,7 +376,7 @@ def _seen(items, place, front):
         notes = _notes([*asked, *answers])
         slide = Slide("panel", above, "Try it", body, code.picture, notes=notes)
         return Unit(CLIMAX, [(place, slide)])
-    if answers and told[0] is answers[0]:
+    if answers and told and told[0] is answers[0]:
         heading, body = _section(items, place)[1], _some(asked, BESIDE)
         whole = f"{front.number} · {front.title}"
         asks = Slide("question", whole, heading, body, code.picture, notes=_notes(asked))
@@ -462,7 +467,7 @@ def _inline(text):
 def _sentences(text):
     """The sentences of a paragraph, without those in brackets and those about the notebook."""
     sentences = SENTENCE.split(ASIDE.sub(" ", _inline(text)).strip())
-    return [one for one in sentences if one[-1:] != ":" and not OF_A_NOTEBOOK.search(one)]
+    return [one for one in sentences if one and one[-1] != ":" and not OF_A_NOTEBOOK.search(one)]
 
 
 def _fitting(sentences, length):

@@ -19,7 +19,11 @@ import shorten  # noqa: E402
 IMPORTS = "import exercises, helpers"
 STARTING = 120  # seconds for the kernel, and for the imports
 NOTEBOOK_LIMIT = 10  # times that of a cell
-LATE = {"ename": "TimeLimit", "evalue": "it did not end in time", "traceback": []}
+LATE = {
+    "ename": "TimeLimit",
+    "evalue": "it did not end in time; --limit gives it more",
+    "traceback": [],
+}
 
 
 def executed(cells, limit, full=False):
