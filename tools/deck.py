@@ -311,7 +311,7 @@ def _guess(items, ask, sliders, front):
         "question",
         above,
         question[:1].upper() + question[1:],
-        "\n\n".join(filter(None, [context, *(_links(text.text) for text in options)])) + numbers,
+        "\n\n".join(filter(None, [*(_links(text.text) for text in options), context])) + numbers,
         printed=_lines(sliders[0].given) if sliders and "below" in question else "",
         notes=_notes(texts),
     )

@@ -197,11 +197,12 @@ def _order(number):
 def _compared(saved, run, ending):
     """A saved Result with what became of it when run; ending: why that broke off, or empty."""
     note = saved.note
+    message = run.message or (ending if run.state == NOT_RUN else "")
     if saved.state == SOLVED and run.state != SOLVED:
-        note = f"says solved, and is {run.state} when run"
+        why = "" if run.state == NOT_YET or not message else f": {message}"
+        note = f"says solved, gives {run.state} when run{why}"
     elif saved.state != SOLVED and run.state == SOLVED:
         note = f"is solved when run, and {saved.state} as saved"
-    message = run.message or (ending if run.state == NOT_RUN else "")
     return replace(saved, when_run=run.state, message_when_run=message, note=note)
 
 
