@@ -50,7 +50,9 @@ def executed(cells, limit, full=False):
     def note_late(cell, cell_index, execute_reply):
         told = execute_reply["content"]
         if told["ename"] == LATE["ename"]:
-            cell.outputs.append(nbformat.v4.new_output("error", **LATE))
+            # The interrupt's own error may have come in time, or not.
+            said = [output for output in cell.outputs if output.output_type != "error"]
+            cell.outputs = [*said, nbformat.v4.new_output("error", **LATE)]
 
     ending = ""
     with tempfile.TemporaryDirectory() as folder:
