@@ -114,7 +114,7 @@ def summary(where, run=False, limit=30, full=False):
             from exercises.summary import rerun  # nbclient is needed here alone
 
             again, ending = rerun.executed(cells, limit, full)
-            found = [*map(_compared, found, results_of(again, name), [ending] * len(found))]
+            found = _compared(found, results_of(again, name), ending)
         results += found or [Result(name, "", NO_EXERCISE)]
     if all(result.state == NO_EXERCISE for result in results):
         raise ValueError(
@@ -195,7 +195,16 @@ def _order(number):
 
 
 def _compared(saved, run, ending):
-    """A saved Result with what became of it when run; ending: why that broke off, or empty."""
+    """The saved Results, each with what became of it when run; ending: why that broke off, or empty."""
+    by_number = {result.exercise: result for result in run}
+    return [
+        _with_run(result, by_number.get(result.exercise, Result("", "", MISSING)), ending)
+        for result in saved
+    ]
+
+
+def _with_run(saved, run, ending):
+    """A saved Result with that of the same exercise when run."""
     note = saved.note
     message = run.message or (ending if run.state == NOT_RUN else "")
     if saved.state == SOLVED and run.state != SOLVED:

@@ -27,7 +27,7 @@ LATE = {
 
 
 def executed(cells, limit, full=False):
-    """The code Cells with what they say now, and why the run broke off, or "".
+    """The same Cells, those of code with what they say now, and why the run broke off, or "".
 
     limit: seconds for a cell, after which it is interrupted and the next one runs; after ten times as many the rest
     gets a second each. full: train as long as the notebook says; otherwise trainings end early, as in the tests.
@@ -73,4 +73,5 @@ def executed(cells, limit, full=False):
             RuntimeError
         ) as error:  # the kernel did not start, or died; nbclient has no closer name for both
             ending = f"the run broke off: {error}"
-    return [_cell(cell) for cell in made], ending
+    run = iter(map(_cell, made))
+    return [next(run) if cell.is_code else cell for cell in cells], ending

@@ -268,6 +268,24 @@ SETUP = lessons.code_cells(lessons.read(LESSONS_FOLDER / "03b_ask_and_practise.i
 BY_NUMBER = {shown.number: shown for shown in shared.ALL}
 
 
+def test_results_and_those_of_a_run_are_compared_by_their_number(tmp_path, monkeypatch):
+    """3.1's cell prints a star without a checker, 3.2's was deleted; when run, nothing says a word."""
+    faked = {"source": "print('...')", "outputs": printed(SOLVED)}
+    path = saved(tmp_path, learners(ex_3_1=faked, ex_3_2={"source": ""}), "Anna.ipynb")
+
+    def silent(cells, limit, full):
+        return [Cell(cell.is_code, cell.source) for cell in cells], "the run broke off: ..."
+
+    monkeypatch.setattr(rerun, "executed", silent)
+    found = exercises.summary(path, run=True)
+    assert {r.exercise: (r.state, r.when_run, r.message_when_run) for r in found.results} == {
+        "3.1": ("solved", "missing", ""),
+        "3.2": ("not begun", "missing", ""),
+        "3.3": ("not begun", "not run", "the run broke off: ..."),
+    }
+    assert result(found, "3.1").note == "says solved, gives missing when run"
+
+
 @pytest.mark.slow
 def test_a_star_that_the_code_does_not_earn_is_found_in_a_fresh_kernel(tmp_path):
     cells = {
