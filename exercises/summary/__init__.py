@@ -92,7 +92,10 @@ class Summary:
         return "\n\n".join(parts)
 
 
-def summary(where, run=False, limit=30, full=False):
+CELL_LIMIT = 60  # seconds
+
+
+def summary(where, run=False, limit=CELL_LIMIT, full=False):
     """The Summary of the notebooks at `where`: a folder with its folders, a file, or a list of those.
 
     run: also execute each notebook in a fresh kernel, with this series' checkers, whatever the learner's copy holds,

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from exercises import summary
+from exercises.summary import CELL_LIMIT, summary
 
 
 def main():
@@ -18,17 +18,18 @@ def main():
         help="also execute each notebook anew: this runs what learners have written, with your rights",
     )
     parser.add_argument(
-        "--limit", type=int, default=30, metavar="SECONDS", help="with --run: for a cell (30)"
+        "--limit", type=int, metavar="SECONDS", help=f"with --run: for a cell ({CELL_LIMIT})"
     )
     parser.add_argument("--full", action="store_true", help="with --run: train to the end")
     given = parser.parse_args()
-    if given.limit < 1:
-        parser.error("--limit is a number of seconds, 1 or more")
-    if (given.full or given.limit != 30) and not given.run:
+    if (given.full or given.limit is not None) and not given.run:
         parser.error("--limit and --full need --run")
+    limit = CELL_LIMIT if given.limit is None else given.limit
+    if limit < 1:
+        parser.error("--limit is a number of seconds, 1 or more")
     where = given.where[0] if len(given.where) == 1 else given.where
     try:
-        found = summary(where, given.run, given.limit, given.full)
+        found = summary(where, given.run, limit, given.full)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     print(found)

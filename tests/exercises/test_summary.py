@@ -255,7 +255,9 @@ def test_the_command_saves_what_the_function_returns(tmp_path, monkeypatch, caps
 def test_the_command_tells_failure(tmp_path, monkeypatch, capsys):
     assert command(monkeypatch, tmp_path) == 2
     assert "there is no notebook" in capsys.readouterr().err
-    assert command(monkeypatch, tmp_path, "--limit", "5") == 2
+    for wrong in (["--limit", "60"], ["--full"], ["--run", "--limit", "0"]):
+        assert command(monkeypatch, tmp_path, *wrong) == 2
+        assert "--limit" in capsys.readouterr().err.splitlines()[-1]
     saved(tmp_path, learners(), "Anna.ipynb")
     (tmp_path / "Ben.ipynb").write_text("{")
     assert command(monkeypatch, tmp_path) == 1
