@@ -3,7 +3,7 @@
 #   PYTHON=...      the interpreter that makes the environment (3.11 is the one that is tested)
 #   PIP_FLAGS=...   more flags for pip, e.g. to choose another torch build (see the README)
 #   LAB_FLAGS=...   more flags for JupyterLab, e.g. --no-browser
-#   LESSON=03       with `make test`, `make rebuild`, `make spread`, `make frames`: only this lesson
+#   LESSON=03       with `make test`, `make rebuild`, `make spread`, `make slides`, `make frames`: only this lesson
 #   BENCH=panels    with `make bench`: only this part (panels, steps or lessons)
 
 PYTHON    ?= $(shell command -v python3.11 || command -v python3 || command -v python)
@@ -24,7 +24,7 @@ endif
 # Two processes are enough for the lessons, and more than four only wait for the slowest.
 WORKERS := -n auto --maxprocesses=4 --dist loadfile
 
-.PHONY: help lab test unit bench lint format rebuild spread frames clean
+.PHONY: help lab test unit bench lint format rebuild spread slides frames clean
 
 help:
 	@echo "make lab       open the lessons in JupyterLab (on this machine only, with a token)"
@@ -33,6 +33,7 @@ help:
 	@echo "make bench     measure panels, training steps and lessons on this machine, and renew the README's table"
 	@echo "make rebuild   execute the lessons again and save them with their outputs (LESSON=03 for one)"
 	@echo "make spread    measure how far the claims' numbers move between arithmetics (LESSON=03 for one)"
+	@echo "make slides    make each lesson's slides, slides/03.html and so on (LESSON=03 for one); needs npm"
 	@echo "make frames    draw the pictures of the panels for pages without a kernel (LESSON=03 for one)"
 	@echo "make format    format helpers, tests and lessons"
 	@echo "make clean     remove the virtual environment and the caches"
@@ -63,11 +64,18 @@ rebuild: $(READY)
 spread: $(READY)
 	$(BIN)/python tools/spread.py $(LESSON)
 
+slides: $(READY) node_modules/reveal.js
+	$(BIN)/python tools/slides.py $(LESSON)
+
+node_modules/reveal.js: package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
 frames: $(READY)
 	$(BIN)/python tools/frames.py $(LESSON)
 
 clean:
-	rm -rf $(VENV) node_modules _build .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__ */*/__pycache__
+	rm -rf $(VENV) node_modules slides _build .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__ */*/__pycache__
 
 # The stamp is newer than both files exactly when the environment was made from them as they are now.
 $(READY): requirements.txt constraints.txt

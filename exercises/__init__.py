@@ -7,7 +7,8 @@ value. The checkers of lesson 02 stand in exercises/lesson_02.py, and so on; eac
   not, and asks the question that leads on;
 - returns a sentence about the solved exercise otherwise.
 
-Lessons find this package as they find helpers.py: it stands beside it.
+Lessons find this package as they find helpers.py: it stands beside it. `exercises.summary("answers/")` collects
+what the checkers have said in the saved notebooks of a class.
 """
 
 import importlib
@@ -16,6 +17,8 @@ import numbers
 from pathlib import Path
 
 import torch
+
+from exercises.summary import summary as summary
 
 CHECKERS = {}  # by the exercise's number, such as "2.1"
 LESSONS = sorted(

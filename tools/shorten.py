@@ -22,12 +22,13 @@ def with_short_trainings(path):
     """The lesson at `path`, without outputs, with a tenth of the STEPS it trains, and no training longer than MOST."""
     notebook = lessons.read(path)
     for cell in lessons.code_cells(notebook):
-        cell.source = TRAINING.sub(_tenth, cell.source)
+        cell.source = with_short_steps(cell.source)
         cell.outputs, cell.execution_count = [], None
     setup = notebook.cells.index(lessons.code_cells(notebook)[0])
     notebook.cells.insert(setup + 1, nbformat.v4.new_code_cell(LIMIT))
     return notebook
 
 
-def _tenth(line):
-    return f"STEPS = {min(MOST, int(line[1]) // 10)}"
+def with_short_steps(source):
+    """A cell's source with a tenth of its STEPS, MOST at most."""
+    return TRAINING.sub(lambda line: f"STEPS = {min(MOST, int(line[1]) // 10)}", source)
