@@ -16,6 +16,10 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/ready
 
+# Sphinx has an environment of its own: what it brings along must not change the lessons'.
+SITE_VENV  := .venv-site
+SITE_READY := $(SITE_VENV)/ready
+
 # JupyterLab refuses to start for root. In a container root is often the only user there is.
 ifeq ($(shell id -u),0)
 override LAB_FLAGS += --allow-root
@@ -24,7 +28,7 @@ endif
 # Two processes are enough for the lessons, and more than four only wait for the slowest.
 WORKERS := -n auto --maxprocesses=4 --dist loadfile
 
-.PHONY: help lab test unit bench lint format rebuild spread clean
+.PHONY: help lab test unit bench lint format rebuild spread site clean
 
 help:
 	@echo "make lab       open the lessons in JupyterLab (on this machine only, with a token)"
@@ -33,8 +37,9 @@ help:
 	@echo "make bench     measure panels, training steps and lessons on this machine, and renew the README's table"
 	@echo "make rebuild   execute the lessons again and save them with their outputs (LESSON=03 for one)"
 	@echo "make spread    measure how far the claims' numbers move between arithmetics (LESSON=03 for one)"
+	@echo "make site      the lessons as web pages in _build/html, from their saved outputs"
 	@echo "make format    format helpers, tests and lessons"
-	@echo "make clean     remove the virtual environment and the caches"
+	@echo "make clean     remove the virtual environments, the site and the caches"
 
 lab: $(READY)
 	$(BIN)/jupyter lab --config=jupyter_lab_config.py $(LAB_FLAGS)
@@ -62,8 +67,11 @@ rebuild: $(READY)
 spread: $(READY)
 	$(BIN)/python tools/spread.py $(LESSON)
 
+site: $(READY) $(SITE_READY)
+	$(BIN)/python tools/pages.py $(SITE_VENV)/bin/python
+
 clean:
-	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__ */*/__pycache__
+	rm -rf $(VENV) $(SITE_VENV) _build node_modules .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__ */*/__pycache__
 
 # The stamp is newer than both files exactly when the environment was made from them as they are now.
 $(READY): requirements.txt constraints.txt
@@ -71,4 +79,9 @@ $(READY): requirements.txt constraints.txt
 		"Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ". Name one: make lab PYTHON=/path/to/python3.11")'
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -r requirements.txt
+	@touch $@
+
+$(SITE_READY): requirements-site.txt constraints.txt
+	"$(PYTHON)" -m venv $(SITE_VENV)
+	$(SITE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-site.txt
 	@touch $@

@@ -8,7 +8,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tools")]
 
 import pages  # noqa: E402
 
-project = (pages.ROOT / pages.START).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+project = (
+    (pages.ROOT / pages.START).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+)
 language = "en"
 root_doc = "index"
 extensions = ["myst_nb", "terms", "outputs"]
@@ -16,6 +18,7 @@ smartquotes = False  # the words are shown as they are committed
 
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # an output may be a table, which CommonMark has not
 myst_heading_anchors = 3
 myst_enable_extensions = []  # what a code host shows, and no more
 
@@ -31,13 +34,13 @@ for name in ("panels.css", "panels.js"):  # of the panels that move without a ke
 html_copy_source = False  # the prepared notebooks would not run alone
 html_show_sphinx = False
 html_show_copyright = False
-html_last_updated_fmt = None
+html_use_index = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "search_bar_text": "Search the lessons",
     "use_download_button": False,
     "use_fullscreen_button": False,
     "show_navbar_depth": 1,
-    "home_page_in_toc": True,
     "navigation_with_keys": False,
     "footer_content_items": "",
     "toc_title": "On this page",

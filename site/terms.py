@@ -10,7 +10,8 @@ from docutils import nodes
 PLAIN = set(
     """
     baseline, bit, blend, buffer, calibrate, calibration, channel, context, control, coupling, cut, dead, depth,
-    detect, detector, edge, explode, fade, filtering, finding, flow, fold, freeze, frozen, gap, gate, head, heads,
+    detect, detector, edge, explode, fade, filtering, finding, flow, fold, freeze, frozen, gain, gap, gate, generator,
+    head, heads,
     hook, in use, interpolation, key, mask, mode, module, n − 1, neighbor, plateau, precision, query, recall, rival,
     saddle, sampling, score, shape, shortcut, skew, smoothing, specification, stride, sweep, table, target,
     temperature, test, training, unit, update, value, vanish, view, weight, width

@@ -1,7 +1,10 @@
-"""Build the web site, as `make site` does: `python tools/pages.py`, in the environment of requirements-site.txt.
+"""Build the web site, as `make site` does.
 
-It prepares the committed documents in _build/source, where the notebooks stay what they are and nothing is executed,
-and calls Sphinx on them, with the settings in site/. The pages stand in _build/html.
+    python tools/pages.py                              where Sphinx is in the same environment
+    python tools/pages.py .venv-site/bin/python        where it is in the environment of this Python
+
+The committed documents are prepared in _build/source: links, formulas, panels, the order of the pages. No notebook is
+executed. Then Sphinx makes the pages in _build/html, with the settings in site/; a warning is an error.
 """
 
 import copy
@@ -10,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import glossary
 import lessons
@@ -40,10 +42,10 @@ FORMULA = re.compile(r"(?<![\\$`])\$([\w/ ]+)\$(?!\$)")
 
 
 def linked(markdown, path, extra):
-    """The Markdown of the document at `path`, a Path, with links that lead to the start page where they led to README.md.
+    """The Markdown of the document at `path`, a Path; what led to README.md leads to the start page.
 
-    What it links to besides the pages, such as a picture or a module, is added to the set `extra`; in the site those are
-    files to look at or to load. Raises ValueError that names the document and the link if there is no such file.
+    What it links to besides the pages, such as a picture or a module, is added to the set `extra`; in the site those
+    are files to look at or to load. Raises ValueError that names the document and the link if there is no such file.
     """
 
     def link(match):
@@ -150,19 +152,32 @@ def fingerprint():
     return digest.hexdigest()
 
 
-def build():
-    """Prepare the source and make the pages. Ends the program if Sphinx has an error or a warning, which it prints."""
+def build(python):
+    """Prepare the source and make the pages, with the Sphinx of a Python.
+
+    Ends the program if Sphinx has an error or a warning, which it prints.
+    """
     prepare()
     for folder in (HTML, BUILD / "doctrees"):
         shutil.rmtree(folder, ignore_errors=True)
     MADE_FROM.unlink(missing_ok=True)
-    flags = ["-W", "--keep-going", "-q", "-j", "auto", "-c", ROOT / "site", "-d", BUILD / "doctrees"]
-    done = subprocess.run([sys.executable, "-m", "sphinx", *flags, SOURCE, HTML])
+    flags = [
+        "-W",
+        "--keep-going",
+        "-q",
+        "-j",
+        "auto",
+        "-c",
+        ROOT / "site",
+        "-d",
+        BUILD / "doctrees",
+    ]
+    done = subprocess.run([python, "-m", "sphinx", *flags, SOURCE, HTML])
     if done.returncode:
         sys.exit(f"The site is not made: mend what Sphinx says above. It read {SOURCE}.")
     MADE_FROM.write_text(fingerprint(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    build()
+    build(*sys.argv[1:] or [sys.executable])
     print(f"The site is made. Open {HTML / 'index.html'}")

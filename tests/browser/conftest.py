@@ -1,14 +1,12 @@
 """One Chromium and one JupyterLab, on a copy of the series with short trainings, for all browser tests."""
 
 import json
-import os
 from dataclasses import dataclass
 
 import browser
 import lessons
 import pytest
 
-REQUIRED = "BROWSER_TESTS"  # set to "required", as .ci/run does, a missing browser is a failure
 ENDS = """
 import json
 
@@ -32,36 +30,12 @@ print(json.dumps([
 """
 
 
-def missing(what):
-    """Skip the test, or fail where the browser tests are required."""
-    if os.environ.get(REQUIRED) == "required":
-        pytest.fail(f"{what} is missing, and {REQUIRED}=required")
-    pytest.skip(f"{what} is missing: the panels are not tested in a browser")
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    if browser.find_chromium() is None:
-        missing("Chromium")
-    with browser.chromium() as opened:
-        yield opened
-
-
 @pytest.fixture(scope="session")
 def lab(chromium, tmp_path_factory):
     folder = tmp_path_factory.mktemp("series")
     browser.short_copy(folder / "series", [ENDS], names=4_000)
     with browser.running_lab(folder / "series", folder / "log.txt") as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def axe():
-    """The source of axe-core, which `npm ci` installs."""
-    path = lessons.ROOT / "node_modules" / "axe-core" / "axe.min.js"
-    if not path.is_file():
-        missing("axe-core (`npm ci` installs it)")
-    return path.read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
