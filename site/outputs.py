@@ -1,4 +1,4 @@
-"""What the pages do with the pictures in a notebook's outputs, beyond myst-nb: alternative texts, and a smaller format."""
+"""What myst-nb does not do with the pictures in a notebook's outputs: their words, and a format that loads faster."""
 
 from pathlib import Path
 
@@ -30,8 +30,9 @@ def in_output(node):
 def as_webp(png):
     """Save a picture beside its PNG file without loss, in about half of the bytes."""
     with Image.open(png) as image:
-        image.save(png.with_suffix(".webp"), lossless=True, quality=50, method=2)  # more effort saves next to nothing
-    return webp
+        image.save(
+            png.with_suffix(".webp"), lossless=True, quality=50, method=2
+        )  # more effort saves next to nothing
 
 
 def show_pictures(app, doctree):

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 
 import glossary
 import lessons
@@ -61,6 +62,7 @@ def linked(markdown, path, extra):
     return LINK.sub(link, markdown)
 
 
+@cache
 def pages():
     """The files of all documents that become pages."""
     return {ROOT / name for name in DOCUMENTS} | set(lessons.lesson_paths())
@@ -158,7 +160,7 @@ def build(python):
     Ends the program if Sphinx has an error or a warning, which it prints.
     """
     prepare()
-    for folder in (HTML, BUILD / "doctrees"):
+    for folder in (HTML, BUILD / "doctrees", BUILD / "jupyter_execute"):
         shutil.rmtree(folder, ignore_errors=True)
     MADE_FROM.unlink(missing_ok=True)
     flags = [
