@@ -103,7 +103,10 @@ def prepared(path, extra):
     for cell in lessons.markdown_cells(notebook):
         cell.source = FORMULA.sub(r"*\1*", linked(cell.source, path, extra))
     for output in (output for cell in lessons.code_cells(notebook) for output in cell.outputs):
-        output.get("data", {}).pop(story.LOG_MIME, None)  # data for later lessons, nothing to see
+        data = output.get("data", {})
+        data.pop(story.LOG_MIME, None)  # data for later lessons, nothing to see
+        if "text/html" in data:  # a heading without words, in ledgers, is none
+            data["text/html"] = data["text/html"].replace("<th></th>", "<td></td>")
     if not lessons.is_companion(path) and (beside := lessons.companions(path)):
         cell = nbformat.v4.new_markdown_cell(toctree([other.stem for other in beside]))
         notebook.cells.append(cell)

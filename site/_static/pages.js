@@ -13,3 +13,14 @@ addEventListener("beforeprint", () => {
 addEventListener("afterprint", () => {
   for (const details of unfolded) details.open = false;
 });
+
+// Names that the theme does not give to a screen reader, or gives other than what is seen.
+for (const summary of document.querySelectorAll(".bd-links summary")) {
+  const lesson = summary.closest("li").querySelector("a").textContent.trim();
+  summary.setAttribute("aria-label", `What belongs to ${lesson}`);
+}
+for (const named of document.querySelectorAll(".search-button-field, details.hide > summary"))
+  named.removeAttribute("aria-label");
+const home = document.querySelector(".bd-sidebar-primary .navbar-brand")?.parentElement;
+home?.setAttribute("role", "navigation");
+home?.setAttribute("aria-label", "Start page");

@@ -32,7 +32,7 @@ LOADING_LINKS = {"stylesheet", "preload", "modulepreload", "icon", "prefetch", "
 OTHER_HOST = r"(?:https?:)?//\w"
 IN_CSS = re.compile(rf"""(?:@import\s*["']?|url\(\s*["']?){OTHER_HOST}[^"')\s]*""")
 IN_SCRIPT = re.compile(
-    rf"""\b(?:fetch|import|importScripts|from|Worker|WebSocket)\s*\(?\s*["'`](?:wss?:|{OTHER_HOST})[^"'`]*"""
+    rf"""(?<![@\w])(?:fetch|import|importScripts|from|Worker|WebSocket)\s*\(?\s*["'`](?:wss?:|{OTHER_HOST})[^"'`]*"""
 )
 
 
@@ -95,7 +95,8 @@ def site():
 @pytest.fixture(scope="module")
 def read(site):
     """A dict from each page's path to what it says."""
-    return {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
+    files = sorted(path for path in site.rglob("*.html") if "_static" not in path.parts)
+    return {path: Page(path.read_text(encoding="utf-8")) for path in files}
 
 
 # ---------------------------------------------------------------- File by file
@@ -364,7 +365,7 @@ def test_the_rules_of_axe_core_hold(opened, site, axe, name, scheme):
     opened.emulate_media(color_scheme=scheme)
     opened.goto((site / f"{name}.html").as_uri())
     opened.evaluate(axe)
-    found = opened.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = opened.evaluate("axe.run(document, {preload: false})")
     assert found["passes"]
     said = [(v["id"], [node["html"][:200] for node in v["nodes"]][:3]) for v in found["violations"]]
     assert not said
