@@ -1,4 +1,4 @@
-"""What myst-nb does not do with the pictures in a notebook's outputs: their words, and a format that loads faster."""
+"""Pictures: the words that a notebook holds for those in its outputs, and a format that loads faster."""
 
 from pathlib import Path
 
@@ -36,15 +36,18 @@ def as_webp(png):
 
 
 def show_pictures(app, doctree):
-    """Give each picture of an output its words, and a file that loads faster."""
+    """Give each picture of an output its words, and every PNG file a smaller one beside it, which is shown."""
     path = app.env.doc2path(app.env.docname)
-    if path.suffix != ".ipynb":
-        return
-    pictures = [node for node in doctree.findall(nodes.image) if in_output(node)]
-    for picture, text in zip(pictures, alternatives(path), strict=True):
-        picture["alt"] = text
-        as_webp(Path(app.srcdir, picture["uri"].lstrip("/")))
-        picture["uri"] = picture["uri"].removesuffix(".png") + ".webp"
+    pictures = [*doctree.findall(nodes.image)]
+    if path.suffix == ".ipynb":
+        of_outputs = [picture for picture in pictures if in_output(picture)]
+        for picture, text in zip(of_outputs, alternatives(path), strict=True):
+            picture["alt"] = text
+    for picture in pictures:
+        uri = picture["uri"]
+        if uri.endswith(".png"):  # one that begins with a slash starts in the source folder
+            as_webp(Path(app.srcdir, uri[1:]) if uri[0] == "/" else path.parent / uri)
+            picture["uri"] = uri.removesuffix(".png") + ".webp"
 
 
 def setup(app):
