@@ -16,6 +16,10 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/ready
 
+# Sphinx has an environment of its own: what it brings along must not change the lessons'.
+SITE_VENV  := .venv-site
+SITE_READY := $(SITE_VENV)/ready
+
 # JupyterLab refuses to start for root. In a container root is often the only user there is.
 ifeq ($(shell id -u),0)
 override LAB_FLAGS += --allow-root
@@ -24,7 +28,7 @@ endif
 # Two processes are enough for the lessons, and more than four only wait for the slowest.
 WORKERS := -n auto --maxprocesses=4 --dist loadfile
 
-.PHONY: help lab test unit bench lint format rebuild spread slides frames clean
+.PHONY: help lab test unit bench lint format rebuild spread slides frames site clean
 
 help:
 	@echo "make lab       open the lessons in JupyterLab (on this machine only, with a token)"
@@ -35,8 +39,9 @@ help:
 	@echo "make spread    measure how far the claims' numbers move between arithmetics (LESSON=03 for one)"
 	@echo "make slides    make each lesson's slides, slides/03.html and so on (LESSON=03 for one); needs npm"
 	@echo "make frames    draw the pictures of the panels for pages without a kernel (LESSON=03 for one)"
+	@echo "make site      the lessons as web pages in _build/html, from their saved outputs"
 	@echo "make format    format helpers, tests and lessons"
-	@echo "make clean     remove the virtual environment and the caches"
+	@echo "make clean     remove the virtual environments, the site and the caches"
 
 lab: $(READY)
 	$(BIN)/jupyter lab --config=jupyter_lab_config.py $(LAB_FLAGS)
@@ -74,8 +79,11 @@ node_modules/reveal.js: package-lock.json
 frames: $(READY)
 	$(BIN)/python tools/frames.py $(LESSON)
 
+site: $(READY) $(SITE_READY)
+	$(BIN)/python tools/pages.py $(SITE_VENV)/bin/python
+
 clean:
-	rm -rf $(VENV) node_modules slides _build .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__ */*/__pycache__
+	rm -rf $(VENV) $(SITE_VENV) _build node_modules slides .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__ */*/__pycache__
 
 # The stamp is newer than both files exactly when the environment was made from them as they are now.
 $(READY): requirements.txt constraints.txt
@@ -83,4 +91,9 @@ $(READY): requirements.txt constraints.txt
 		"Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ". Name one: make lab PYTHON=/path/to/python3.11")'
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -r requirements.txt
+	@touch $@
+
+$(SITE_READY): requirements-site.txt constraints.txt
+	"$(PYTHON)" -m venv $(SITE_VENV)
+	$(SITE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-site.txt
 	@touch $@

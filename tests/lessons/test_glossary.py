@@ -6,12 +6,9 @@ from itertools import pairwise
 import lessons
 import mistune
 import pytest
+from glossary import ENTRY
 
 LESSONS = {path.name: path for path in lessons.lesson_paths()}
-ENTRY = re.compile(
-    r"\*\*(?P<term>[^*]+)\*\*(?: \((?P<also>.+?)\))?\. (?P<text>.+) "
-    r"(?:\[(?P<number>\w+)\]\(notebooks/(?P<lesson>\S+)\)|\*no lesson\*)"
-)
 # The clinic's charts and what to do with them: there, bold names what the reader sees on the screen.
 LABELS_ON_A_SCREEN = "10_clinic.ipynb"
 # Plain words that a lesson gives a meaning of its own, as a yardstick for one measurement.

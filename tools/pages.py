@@ -1,0 +1,188 @@
+"""Build the web site, as `make site` does.
+
+    python tools/pages.py                              where Sphinx is in the same environment
+    python tools/pages.py .venv-site/bin/python        where it is in the environment of this Python
+
+The committed documents are prepared in _build/source: links, formulas, panels, the order of the pages. No notebook is
+executed. Then Sphinx makes the pages in _build/html, with the settings in site/; a warning is an error.
+"""
+
+import copy
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+
+import glossary
+import lessons
+import nbformat
+
+from lessonkit import story
+
+ROOT = lessons.ROOT
+BUILD = ROOT / "_build"
+SOURCE, HTML, FRAMES = BUILD / "source", BUILD / "html", BUILD / "frames"
+MADE_FROM = BUILD / "made_from"  # the fingerprint of what the pages were made from
+START, GLOSSARY = "README.md", "GLOSSARY.md"
+DOCUMENTS = [START, "CHEATSHEET.md", GLOSSARY, "CONTRIBUTING.md"]
+# The parts of the series in the side bar: the lesson that each begins with.
+PARTS = {
+    "00": "Before you start",
+    "01": "Part one: follow the lecture",
+    "10": "Use what you have learned",
+    "13": "Part two: what comes next",
+}
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)(?P<path>[^)#\s]+)(?P<place>#[^)\s]*)?\)")
+# A formula, as code hosts show it, of letters, digits and fractions: italics do as well, and need no MathJax.
+FORMULA = re.compile(r"(?<![\\$`])\$([\w/ ]+)\$(?!\$)")
+
+
+# ---------------------------------------------------------------- Documents
+
+
+def linked(markdown, path, extra):
+    """The Markdown of the document at `path`, a Path; what led to README.md leads to the start page.
+
+    What it links to besides the pages, such as a picture or a module, is added to the set `extra`; in the site those
+    are files to look at or to load. Raises ValueError that names the document and the link if there is no such file.
+    """
+
+    def link(match):
+        target = (path.parent / match["path"]).resolve()
+        if not target.is_file():
+            raise ValueError(f"{path}: the link to {match['path']} leads to no file.")
+        if target == ROOT / START:
+            return match[0].replace(START, "index.md")
+        if target not in pages():
+            extra.add(target)
+        return match[0]
+
+    return LINK.sub(link, markdown)
+
+
+@cache
+def pages():
+    """The files of all documents that become pages."""
+    return {ROOT / name for name in DOCUMENTS} | set(lessons.lesson_paths())
+
+
+def toctree(names, caption=None):
+    """A hidden list of pages, which Sphinx makes the side bar and the order of the pages from."""
+    options = [":hidden:", *([f":caption: {caption}"] if caption else [])]
+    return "\n".join(["\n\n```{toctree}", *options, "", *names, "```\n"])
+
+
+def part_toctrees():
+    """The lists of the start page: the lessons by parts, then the other documents. Companions are in their lesson's."""
+    mains = [path for path in lessons.lesson_paths() if not lessons.is_companion(path)]
+    parts = {start: [] for start in PARTS}
+    for path in mains:
+        part = max(start for start in PARTS if start <= path.name[:2])
+        parts[part].append(f"notebooks/{path.stem}")
+    others = [name.removesuffix(".md") for name in DOCUMENTS if name != START]
+    return "".join(
+        [
+            *(toctree(names, PARTS[start]) for start, names in parts.items()),
+            toctree(others, "To look things up"),
+        ]
+    )
+
+
+def with_anchors(markdown):
+    """The glossary with a target in front of each entry: `(term-logit)=`."""
+    for paragraph, entry in glossary.entries(markdown).items():
+        markdown = markdown.replace(paragraph, f"({entry.anchor})=\n{paragraph}")
+    return markdown
+
+
+def prepared(path, extra):
+    """A lesson's notebook as the site shows it: its links, its formulas, its panels, the list of its companions."""
+    notebook = copy.deepcopy(lessons.read(path))
+    for cell in lessons.markdown_cells(notebook):
+        cell.source = FORMULA.sub(r"*\1*", linked(cell.source, path, extra))
+    for output in (output for cell in lessons.code_cells(notebook) for output in cell.outputs):
+        data = output.get("data", {})
+        data.pop(story.LOG_MIME, None)  # data for later lessons, nothing to see
+        if "text/html" in data:  # a heading without words, in ledgers, is none
+            data["text/html"] = data["text/html"].replace("<th></th>", "<td></td>")
+    if not lessons.is_companion(path) and (beside := lessons.companions(path)):
+        cell = nbformat.v4.new_markdown_cell(toctree([other.stem for other in beside]))
+        notebook.cells.append(cell)
+    return with_panels(notebook, path.stem)
+
+
+def with_panels(notebook, stem):
+    """The notebook with panels that move without a kernel."""
+    if not (ROOT / "tools" / "frames.py").exists():  # until the branch with it is merged
+        return notebook
+    import frames
+
+    return frames.embed(notebook, stem, FRAMES)
+
+
+# ---------------------------------------------------------------- The site
+
+
+def prepare():
+    """Write the source of the site to SOURCE, anew."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    (SOURCE / "notebooks").mkdir(parents=True)
+    extra = set()
+    for name in DOCUMENTS:
+        text = linked((ROOT / name).read_text(encoding="utf-8"), ROOT / name, extra)
+        if name == START:
+            text += part_toctrees()
+        if name == GLOSSARY:
+            text = with_anchors(text)
+        target = SOURCE / ("index.md" if name == START else name)
+        target.write_text(text, encoding="utf-8")
+    for path in lessons.lesson_paths():
+        (SOURCE / "notebooks" / path.name).write_bytes(lessons.as_bytes(prepared(path, extra)))
+    for path in sorted(extra):
+        target = SOURCE / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
+def fingerprint():
+    """A number of all that the pages are made from: a test refuses pages that were made from something else."""
+    made_from = [*pages(), *(ROOT / "pictures").iterdir(), ROOT / "requirements-site.txt"]
+    for folder in ("site", "tools"):
+        made_from += (p for p in (ROOT / folder).rglob("*") if p.is_file() and "__" not in str(p))
+    digest = hashlib.sha256()
+    for path in sorted(made_from):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def build(python):
+    """Prepare the source and make the pages, with the Sphinx of a Python.
+
+    Ends the program if Sphinx has an error or a warning, which it prints.
+    """
+    prepare()
+    for folder in (HTML, BUILD / "doctrees", BUILD / "jupyter_execute"):
+        shutil.rmtree(folder, ignore_errors=True)
+    MADE_FROM.unlink(missing_ok=True)
+    flags = [
+        "-W",
+        "--keep-going",
+        "-q",
+        "-j",
+        "auto",
+        "-c",
+        ROOT / "site",
+        "-d",
+        BUILD / "doctrees",
+    ]
+    done = subprocess.run([python, "-m", "sphinx", *flags, SOURCE, HTML])
+    if done.returncode:
+        sys.exit(f"The site is not made: mend what Sphinx says above. It read {SOURCE}.")
+    MADE_FROM.write_text(fingerprint(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    build(*sys.argv[1:] or [sys.executable])
+    print(f"The site is made. Open {HTML / 'index.html'}")
