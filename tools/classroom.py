@@ -231,6 +231,10 @@ class Classroom:
         """The kernels of a learner's server: a list of dicts with id, execution_state, connections."""
         return self.ask(f"/user/{learner}/api/kernels")
 
+    def works(self, learner):
+        """Whether one of a learner's kernels is at work."""
+        return any(kernel["execution_state"] == "busy" for kernel in self.kernels(learner))
+
     def interrupt(self, learner):
         """Interrupt what a learner's kernels do."""
         for kernel in self.kernels(learner):

@@ -101,7 +101,7 @@ FOUND = {
     "proxy": 100.0,
     "returned": 21.0,
     "saved": True,
-    "undisturbed": True,
+    "kept": [True, True, False],
 }
 
 
@@ -118,17 +118,19 @@ def test_the_table_says_what_was_measured():
         "| 300 learners | 293 GiB | 100 | 13 |",
     ):
         assert line in text.splitlines()
-    assert "21 s later the lesson was open again. Its file was as it had been saved" in text
+    assert "21 s later the lesson was open again, as it had been saved, with a new kernel" in text
+    assert "Of the 2 others 2 kept their kernel; their slider to picture: 40 / 40 ms." in text
 
 
 def test_the_table_hides_no_loss():
     text = "\n".join(
         class_trial.table(
-            FOUND | {"saved": False, "undisturbed": False, "alone": [None] * 10}, "Measured today."
+            FOUND | {"saved": False, "kept": [True, False, False], "alone": [None] * 10},
+            "Measured today.",
         )
     )
-    assert "Its file was NOT as saved" in text
-    assert "Other learners LOST their kernels" in text
+    assert "open again, NOT as it had been saved" in text
+    assert "Of the 2 others 1 kept their kernel" in text
     assert (
         "| one moves, the others do nothing | 10 of 10 moves brought no picture within 3 s |"
         in text
