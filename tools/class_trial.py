@@ -18,8 +18,8 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import browser
@@ -32,7 +32,8 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 LESSON = "03_fixing_the_saturated_tanh.ipynb"
 MOVES = 10  # of the slider, in each of its measurements
-PATIENCE = 3600  # seconds: ten trainings on two cores, with other work beside them
+PATIENCE = 3600  # seconds for the lesson: ten trainings on two cores, with other work beside them
+WAIT = 900  # seconds for anything else
 UNDER_WAY = 15  # seconds from a second Run All until a server is killed
 RUNNING = ".jp-InputPrompt:has-text('[*]')"
 NOTE = "  # a note of my own"
@@ -72,7 +73,9 @@ class Trial:
     """What all learners of a trial share: the classroom, their names, where they wait for each other, whose turn it is.
 
     The first learner moves the slider while the others run the lesson a second time; the last one's server is
-    killed then. rest: what `measure_rest` has found. kernels, kernels_after: of all learners, before and after that. saved: whether the last one's file was afterwards what it had been, note and all.
+    killed then. rest: what `measure_rest` has found. kernels, kernels_after: of all learners, before and after
+    that. saved: whether the last one's file was afterwards what it had been, note and all. errors: what has gone
+    wrong, the first one first.
     """
 
     room: classroom.Classroom
@@ -84,15 +87,16 @@ class Trial:
     kernels: dict = None
     kernels_after: dict = None
     saved: bool = False
+    errors: list = field(default_factory=list)
 
 
 def log_in(page, desk, room):
     """Log in to the hub and wait until the learner's server has started. Raises Playwright's TimeoutError."""
-    page.goto(f"{desk.address}/hub/login", timeout=1000 * PATIENCE)
+    page.goto(f"{desk.address}/hub/login")
     page.fill("input[name=username]", desk.learner)
     page.fill("input[name=password]", room.password)
     page.click("input[type=submit]")
-    page.wait_for_url(f"**/user/{desk.learner}/**", timeout=1000 * PATIENCE)
+    page.wait_for_url(f"**/user/{desk.learner}/**")
 
 
 def saved_run(path):
@@ -166,8 +170,11 @@ def attend(trial, learner):
     try:
         with browser.chromium() as chromium:
             page = chromium.new_page(viewport=browser.VIEWPORT)
+            page.set_default_timeout(1000 * WAIT)
             return take_part(trial, learner, page)
-    except BaseException:
+    except BaseException as error:
+        error.add_note(f"This happened to {learner}.")
+        trial.errors.append(error)
         trial.meeting.abort()
         raise
 
@@ -180,7 +187,7 @@ def take_part(trial, learner, page):
     meeting.wait()
     start = time.time()
     log_in(page, desk, room)
-    browser.open_lesson(page, desk, LESSON, wait=PATIENCE)
+    browser.open_lesson(page, desk, LESSON, wait=WAIT)
     seen.opened = time.time() - start
 
     meeting.wait()
@@ -214,7 +221,7 @@ def take_part(trial, learner, page):
         trial.kernels_after = kernel_ids(trial)
         end_the_runs(room, trial.learners[1:-1])
     if not last:
-        page.wait_for_selector(browser.IDLE, timeout=1000 * PATIENCE)
+        page.wait_for_selector(browser.IDLE)
         browser.settle(page)
         seen.after = move_slider(page)
     meeting.wait()
@@ -237,7 +244,7 @@ def run_all(page):
 
 def end_the_runs(room, learners):
     """Interrupt the kernels of these learners until none of them works: each of the lesson's trainings ends so."""
-    deadline = time.time() + PATIENCE
+    deadline = time.time() + WAIT
     while working := [name for name in learners if room.works(name)]:
         if time.time() > deadline:
             raise RuntimeError(f"the kernels of {', '.join(working)} cannot be interrupted")
@@ -260,11 +267,11 @@ def lose_the_server(trial, page, desk):
     page.goto("about:blank")
     while is_up(trial.room, desk.learner):
         page.wait_for_timeout(500)
-        if time.time() > killed + PATIENCE:
+        if time.time() > killed + WAIT:
             raise RuntimeError(f"the hub has not noticed that the server of {desk.learner} is gone")
-    page.goto(f"{desk.address}/hub/spawn/{desk.learner}", timeout=1000 * PATIENCE)
-    page.wait_for_url(f"**/user/{desk.learner}/**", timeout=1000 * PATIENCE)
-    browser.open_lesson(page, desk, LESSON, wait=PATIENCE)
+    page.goto(f"{desk.address}/hub/spawn/{desk.learner}")
+    page.wait_for_url(f"**/user/{desk.learner}/**")
+    browser.open_lesson(page, desk, LESSON, wait=WAIT)
     seconds = time.time() - killed
     trial.saved = path.read_bytes() == before and NOTE.encode() in before
     return seconds
@@ -315,15 +322,20 @@ def hold(room, learners):
     with ThreadPoolExecutor(len(learners)) as threads:
         futures = [threads.submit(attend, trial, learner) for learner in learners]
         try:
-            errors = [error for future in futures if (error := future.exception())]
-        except BaseException:  # such as Ctrl-C: nobody is to wait for the others any more
-            trial.meeting.abort()
-            raise
-    # Who was waiting when another learner failed has only that to say.
-    errors.sort(key=lambda error: isinstance(error, threading.BrokenBarrierError))
-    if errors:
-        raise errors[0]
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:  # after an error, or Ctrl-C, nobody is to wait for anything any more
+            if not all(future.done() for future in futures):
+                trial.meeting.abort()
+                close_browsers(room)
+    if trial.errors:
+        raise trial.errors[0]
     return measured(trial, [future.result() for future in futures])
+
+
+def close_browsers(room):
+    """End all browsers of the trial, with their drivers: who waits for a page gets an error."""
+    drivers = [child for child in psutil.Process().children() if child != room.process]
+    classroom.stop([each for driver in drivers for each in classroom.with_children(driver)])
 
 
 def measured(trial, seen):
@@ -411,9 +423,9 @@ def table(found, versions):
     )
     yield ""
     yield (
-        "For larger classes this means, if nothing else gets in the way (an estimate, not tried): memory for everybody's "
-        "peak, the largest seen here, and cores for everybody's *Run All*, either within five minutes, if all press it "
-        f"at once, or spread over the {found['minutes']} minutes of the lesson."
+        "For larger classes this means, if nothing else gets in the way (an estimate, not tried): memory for "
+        "everybody's peak, the largest seen here, and cores for everybody's *Run All*, either within five minutes, "
+        f"if all press it at once, or spread over the {found['minutes']} minutes of the lesson."
     )
     yield ""
     yield "| estimate | memory | cores, all at once | cores, spread |"
