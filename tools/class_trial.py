@@ -96,7 +96,20 @@ def log_in(page, desk, room):
     page.fill("input[name=username]", desk.learner)
     page.fill("input[name=password]", room.password)
     page.click("input[type=submit]")
-    page.wait_for_url(f"**/user/{desk.learner}/**")
+    wait_for_server(page, desk)
+
+
+def wait_for_server(page, desk):
+    """Wait until the hub has sent the page to the learner's server. Raises Playwright's TimeoutError after WAIT."""
+    deadline = time.time() + WAIT
+    while True:
+        try:
+            return page.wait_for_url(f"**/user/{desk.learner}/**", timeout=60_000)
+        except PlaywrightTimeout:
+            if time.time() > deadline:
+                raise
+        # On a busy machine the hub's page of patience can miss that the server is up: people reload it.
+        page.goto(f"{desk.address}/hub/spawn/{desk.learner}")
 
 
 def saved_run(path):
@@ -270,7 +283,7 @@ def lose_the_server(trial, page, desk):
         if time.time() > killed + WAIT:
             raise RuntimeError(f"the hub has not noticed that the server of {desk.learner} is gone")
     page.goto(f"{desk.address}/hub/spawn/{desk.learner}")
-    page.wait_for_url(f"**/user/{desk.learner}/**")
+    wait_for_server(page, desk)
     browser.open_lesson(page, desk, LESSON, wait=WAIT)
     seconds = time.time() - killed
     trial.saved = path.read_bytes() == before and NOTE.encode() in before
