@@ -32,6 +32,8 @@ EVERY = 3  # seconds between two looks at the memory
 def install():
     """Make the hub's own environment and its proxy in BUILT, or leave them if their requirements are unchanged.
 
+    The caches of pip and npm in the user's home are left alone.
+
     Raises RuntimeError that says what is missing on this machine, or what pip or npm says.
     """
     if not Path("/proc/self/smaps_rollup").is_file():
@@ -53,8 +55,22 @@ def install():
     shutil.copytree(PROXY, BUILT / "proxy")
     venv = BUILT / "venv"
     run([sys.executable, "-m", "venv", venv])
-    run([venv / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", REQUIREMENTS])
-    run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=BUILT / "proxy")
+    run(
+        [
+            venv / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-cache-dir",
+            "-r",
+            REQUIREMENTS,
+        ]
+    )
+    run(
+        ["npm", "ci", "--cache", BUILT / "npm", "--no-audit", "--no-fund", "--silent"],
+        cwd=BUILT / "proxy",
+    )
     ready.write_text(wanted, encoding="utf-8")
 
 
