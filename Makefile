@@ -3,7 +3,8 @@
 #   PYTHON=...      the interpreter that makes the environment (3.11 is the one that is tested)
 #   PIP_FLAGS=...   more flags for pip, e.g. to choose another torch build (see the README)
 #   LAB_FLAGS=...   more flags for JupyterLab, e.g. --no-browser
-#   LESSON=03       with `make test`, `make rebuild`, `make spread`, `make slides`, `make frames`: only this lesson
+#   LESSON=03       with `make test`, `rebuild`, `spread`, `slides`, `frames`: only this lesson
+#   LEARNERS=10     with `make class`: how many learners
 #   BENCH=panels    with `make bench`: only this part (panels, steps or lessons)
 
 PYTHON    ?= $(shell command -v python3.11 || command -v python3 || command -v python)
@@ -11,6 +12,7 @@ PIP_FLAGS ?=
 LAB_FLAGS ?=
 LESSON    ?=
 BENCH     ?=
+LEARNERS  ?= 10
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -28,13 +30,14 @@ endif
 # Two processes are enough for the lessons, and more than four only wait for the slowest.
 WORKERS := -n auto --maxprocesses=4 --dist loadfile
 
-.PHONY: help lab test unit bench lint format rebuild spread slides frames site clean
+.PHONY: help lab test unit bench class lint format rebuild spread slides frames site clean
 
 help:
 	@echo "make lab       open the lessons in JupyterLab (on this machine only, with a token)"
 	@echo "make test      lint, unit tests, and every lesson executed from a fresh kernel (LESSON=03 for one)"
 	@echo "make unit      lint, and the quick tests: no kernel, no browser, no long training"
 	@echo "make bench     measure panels, training steps and lessons on this machine, and renew the README's table"
+	@echo "make class     try a class of LEARNERS=10 in a JupyterHub on this machine, and renew the README's table (needs npm)"
 	@echo "make rebuild   execute the lessons again and save them with their outputs (LESSON=03 for one)"
 	@echo "make spread    measure how far the claims' numbers move between arithmetics (LESSON=03 for one)"
 	@echo "make slides    make each lesson's slides, slides/03.html and so on (LESSON=03 for one); needs npm"
@@ -62,6 +65,9 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tools/bench.py $(BENCH)
+
+class: $(READY)
+	$(BIN)/python tools/class_trial.py --learners $(LEARNERS)
 
 rebuild: $(READY)
 	$(BIN)/python tools/rebuild.py $(LESSON)

@@ -163,14 +163,21 @@ def has_panel(path):
     return any("helpers.Panel(" in cell.source for cell in lessons.code_cells(lessons.read(path)))
 
 
+def copy_series(folder):
+    """Copy into `folder` what a learner needs of the series: not its tests, its tools or what they have built."""
+    kept_out = shutil.ignore_patterns(
+        ".*", "_build", "node_modules", "__pycache__", "tests", "tools"
+    )
+    shutil.copytree(lessons.ROOT, folder, ignore=kept_out, dirs_exist_ok=True)
+
+
 def short_copy(folder, extra_cells=(), names=None):
     """Copy the series into `folder`, with short trainings and no outputs; the copy says so at its top.
 
     extra_cells: sources of cells to add at the end of each lesson. After them, a cell prints DONE.
     names: keep only so many of them.
     """
-    kept_out = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "tests", "tools")
-    shutil.copytree(lessons.ROOT, folder, ignore=kept_out, dirs_exist_ok=True)
+    copy_series(folder)
     kept = (folder / "names.txt").read_text(encoding="utf-8").splitlines(keepends=True)[:names]
     (folder / "names.txt").write_text("".join(kept), encoding="utf-8")
     for path in sorted((folder / "notebooks").glob("*.ipynb")):
@@ -184,17 +191,26 @@ def short_copy(folder, extra_cells=(), names=None):
 # ---------------------------------------------------------------- In the page
 
 
-def open_lesson(page, lab, name, tries=2):
-    """Open a lesson and wait for its kernel. Raises RuntimeError if JupyterLab asks something each time."""
+def open_lesson(page, lab, name, tries=2, wait=60):
+    """Open a lesson and wait for its kernel, `wait` seconds at most for each of the two.
+
+    Raises RuntimeError if JupyterLab asks something each time, Playwright's TimeoutError if it takes longer.
+    """
     for _ in range(tries):
-        page.goto(lab.url(f"notebooks/{name}"))
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        page.goto(lab.url(f"notebooks/{name}"), timeout=1000 * wait)
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=1000 * wait)
         page.wait_for_timeout(2000)  # until then the kernel may be shown as idle and be replaced
-        page.wait_for_selector(IDLE, timeout=60_000)
+        page.wait_for_selector(IDLE, timeout=1000 * wait)
         asked = page.locator("dialog").all_inner_texts()  # seen on a machine that was very busy
         if not asked:
             return
     raise RuntimeError(f"{name}: JupyterLab asks {asked}")
+
+
+def press_run_all(page):
+    """Choose *Run All Cells* from JupyterLab's menu."""
+    page.get_by_text("Run", exact=True).first.click()
+    page.get_by_text("Run All Cells", exact=True).click()
 
 
 def run_all(page, lab, name, wait=600):
@@ -205,8 +221,7 @@ def run_all(page, lab, name, wait=600):
     started = False
     while time.monotonic() < deadline:
         if not started and time.monotonic() >= next_click:  # on a busy machine a click may be lost
-            page.get_by_text("Run", exact=True).first.click()
-            page.get_by_text("Run All Cells", exact=True).click()
+            press_run_all(page)
             next_click += 90
         page.wait_for_timeout(500)
         if not page.locator(IDLE).count():  # cells are running: to save now would only hold them up

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 
+import elsewhere
 import lessons
 
 from lessonkit import story
@@ -15,12 +16,18 @@ SHEET = lessons.ROOT / "CHEATSHEET.md"
 SHEET_PICTURES = lessons.ROOT / "pictures"
 
 
-def blocks():
-    """The parts of the README that are made from the lessons: a dict from a block's name to its markdown."""
+def blocks(repository=None):
+    """The parts of the README that are made from the lessons: a dict from a block's name to its markdown.
+
+    repository: the elsewhere.Repository whose links it has, if it is not the one that pyproject.toml names.
+    """
+    repository = repository or elsewhere.repository()
     table = [
         "| lesson | the question it answers | minutes | to go on, with minutes |",
         "|---|---|---|---|",
     ]
+    if repository:
+        table = [f"{row} {cell} |" for row, cell in zip(table, ["open it on", "---"], strict=True)]
     for path in lessons.lesson_paths():
         if lessons.is_companion(path):
             continue
@@ -31,10 +38,12 @@ def blocks():
             for other in lessons.companions(path)
             for beside in [lessons.front_matter(other)]
         ]
-        table.append(f"| {link} | {front.question} | {front.minutes} | {'; '.join(more)} |")
+        row = f"| {link} | {front.question} | {front.minutes} | {'; '.join(more)} |"
+        table.append(f"{row} {elsewhere.links(repository, path)} |" if repository else row)
     rows = {key: row for key in story.STORY if (row := story.saved_row(key)) is not None}
     return {
         "lessons": "\n".join(table),
+        "open elsewhere": elsewhere.hint(repository),
         "loss log": str(story.LossLog(rows)),
         "architectures": architectures(),
     }
