@@ -5,6 +5,7 @@
 #   LAB_FLAGS=...   more flags for JupyterLab, e.g. --no-browser
 #   LESSON=03       with `make test`, `rebuild`, `spread`, `slides`, `frames`: only this lesson
 #   LEARNERS=10     with `make class`: how many learners
+#   STILL=1         with `make site`: panels as still pictures, at once (drawing them runs the lessons once)
 #   BENCH=panels    with `make bench`: only this part (panels, steps or lessons)
 
 PYTHON    ?= $(shell command -v python3.11 || command -v python3 || command -v python)
@@ -42,7 +43,7 @@ help:
 	@echo "make spread    measure how far the claims' numbers move between arithmetics (LESSON=03 for one)"
 	@echo "make slides    make each lesson's slides, slides/03.html and so on (LESSON=03 for one); needs npm"
 	@echo "make frames    draw the pictures of the panels for pages without a kernel (LESSON=03 for one)"
-	@echo "make site      the lessons as web pages in _build/html, from their saved outputs"
+	@echo "make site      the lessons as web pages in _build/html, with panels that move (STILL=1: without)"
 	@echo "make format    format helpers, tests and lessons"
 	@echo "make clean     remove the virtual environments, the site and the caches"
 
@@ -86,7 +87,8 @@ frames: $(READY)
 	$(BIN)/python tools/frames.py $(LESSON)
 
 site: $(READY) $(SITE_READY)
-	$(BIN)/python tools/pages.py $(SITE_VENV)/bin/python
+	$(if $(STILL),,$(BIN)/python tools/frames.py)
+	$(BIN)/python tools/pages.py $(SITE_VENV)/bin/python $(if $(STILL),--still)
 
 clean:
 	rm -rf $(VENV) $(SITE_VENV) _build node_modules slides .pytest_cache .ruff_cache .hypothesis __pycache__ */__pycache__ */*/__pycache__

@@ -26,11 +26,8 @@ html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["_static"]
 templates_path = ["_templates"]
-html_css_files = ["pages.css"]
-html_js_files = [("pages.js", {"defer": "defer"})]
-for name in ("panels.css", "panels.js"):  # of the panels that move without a kernel
-    if (HERE / "_static" / name).exists():
-        (html_css_files if name.endswith("css") else html_js_files).append(name)
+html_css_files = ["pages.css", "panels.css"]
+html_js_files = [("pages.js", {"defer": "defer"}), ("panels.js", {"defer": "defer"})]
 html_copy_source = False  # the prepared notebooks would not run alone
 html_show_sphinx = False
 html_show_copyright = False

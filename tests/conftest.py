@@ -9,7 +9,7 @@ import pytest
 REQUIRED = "BROWSER_TESTS"  # set to "required", as .ci/run does, a missing browser is a failure
 
 
-def missing(what):
+def without(what):
     """Skip the test, or fail where the browser tests are required."""
     if os.environ.get(REQUIRED) == "required":
         pytest.fail(f"{what} is missing, and {REQUIRED}=required")
@@ -17,9 +17,15 @@ def missing(what):
 
 
 @pytest.fixture(scope="session")
+def refuse():
+    """A function that skips the test for want of something, or fails where the browser tests are required."""
+    return without
+
+
+@pytest.fixture(scope="session")
 def chromium():
     if browser.find_chromium() is None:
-        missing("Chromium")
+        without("Chromium")
     with browser.chromium() as opened:
         yield opened
 
@@ -29,5 +35,5 @@ def axe():
     """The source of axe-core, which `npm ci` installs."""
     path = lessons.ROOT / "node_modules" / "axe-core" / "axe.min.js"
     if not path.is_file():
-        missing("axe-core (`npm ci` installs it)")
+        without("axe-core (`npm ci` installs it)")
     return path.read_text(encoding="utf-8")

@@ -2,11 +2,14 @@
 
     python tools/pages.py                              where Sphinx is in the same environment
     python tools/pages.py .venv-site/bin/python        where it is in the environment of this Python
+    python tools/pages.py ... --still                  panels and the clinic's lists as still pictures: no frames needed
 
 The committed documents are prepared in _build/source: links, formulas, panels, the order of the pages. No notebook is
-executed. Then Sphinx makes the pages in _build/html, with the settings in site/; a warning is an error.
+executed: tools/frames.py has drawn the panels before. Then Sphinx makes the pages in _build/html, with the settings in
+site/; a warning is an error.
 """
 
+import argparse
 import copy
 import hashlib
 import re
@@ -97,8 +100,10 @@ def with_anchors(markdown):
     return markdown
 
 
-def prepared(path, extra):
+def prepared(path, extra, frames_folder):
     """A lesson's notebook as the site shows it: its links, its formulas, its panels, the list of its companions."""
+    import frames  # needs more than Sphinx's environment has, where conf.py imports this module
+
     notebook = copy.deepcopy(lessons.read(path))
     for cell in lessons.markdown_cells(notebook):
         cell.source = FORMULA.sub(r"*\1*", linked(cell.source, path, extra))
@@ -110,23 +115,14 @@ def prepared(path, extra):
     if not lessons.is_companion(path) and (beside := lessons.companions(path)):
         cell = nbformat.v4.new_markdown_cell(toctree([other.stem for other in beside]))
         notebook.cells.append(cell)
-    return with_panels(notebook, path.stem)
-
-
-def with_panels(notebook, stem):
-    """The notebook with panels that move without a kernel."""
-    if not (ROOT / "tools" / "frames.py").exists():  # until the branch with it is merged
-        return notebook
-    import frames
-
-    return frames.embed(notebook, stem, FRAMES)
+    return frames.embed(notebook, path.stem, frames_folder)
 
 
 # ---------------------------------------------------------------- The site
 
 
-def prepare():
-    """Write the source of the site to SOURCE, anew."""
+def prepare(frames_folder):
+    """Write the source of the site to SOURCE, anew; frames_folder: as for frames.embed."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     (SOURCE / "notebooks").mkdir(parents=True)
     extra = set()
@@ -139,7 +135,8 @@ def prepare():
         target = SOURCE / ("index.md" if name == START else name)
         target.write_text(text, encoding="utf-8")
     for path in lessons.lesson_paths():
-        (SOURCE / "notebooks" / path.name).write_bytes(lessons.as_bytes(prepared(path, extra)))
+        notebook = prepared(path, extra, frames_folder)
+        (SOURCE / "notebooks" / path.name).write_bytes(lessons.as_bytes(notebook))
     for path in sorted(extra):
         target = SOURCE / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -157,12 +154,15 @@ def fingerprint():
     return digest.hexdigest()
 
 
-def build(python):
-    """Prepare the source and make the pages, with the Sphinx of a Python.
+def build(python, still):
+    """Prepare the source and make the pages, with the Sphinx of a Python; still: without frames.
 
-    Ends the program if Sphinx has an error or a warning, which it prints.
+    Raises FileNotFoundError that names a lesson whose frames are missing. Ends the program if Sphinx has an error or a
+    warning, which it prints.
     """
-    prepare()
+    import frames
+
+    prepare(None if still else FRAMES)
     for folder in (HTML, BUILD / "doctrees", BUILD / "jupyter_execute"):
         shutil.rmtree(folder, ignore_errors=True)
     MADE_FROM.unlink(missing_ok=True)
@@ -180,9 +180,15 @@ def build(python):
     done = subprocess.run([python, "-m", "sphinx", *flags, SOURCE, HTML])
     if done.returncode:
         sys.exit(f"The site is not made: mend what Sphinx says above. It read {SOURCE}.")
+    if not still:
+        frames.place(FRAMES, HTML / "_static")
     MADE_FROM.write_text(fingerprint(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    build(*sys.argv[1:] or [sys.executable])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("python", nargs="?", default=sys.executable, help="has Sphinx")
+    parser.add_argument("--still", action="store_true", help="panels as still pictures")
+    asked = parser.parse_args()
+    build(asked.python, asked.still)
     print(f"The site is made. Open {HTML / 'index.html'}")

@@ -4,8 +4,6 @@ import lessons
 import pytest
 import slides
 
-from conftest import missing
-
 LEAST = 20  # pixels of the smallest text on a slide of 1280 x 720
 SMALLEST = 0.7  # of its own size, that a picture is shown in
 
@@ -36,10 +34,10 @@ LOOK = """([width, height, least, smallest]) => {
 
 
 @pytest.fixture(scope="module", params=["00", "03", "10"])
-def show(request, chromium, tmp_path_factory):
+def show(request, chromium, refuse, tmp_path_factory):
     """A deck in a page, and what the page has complained about or asked the network for."""
     if not slides.REVEAL.is_dir():
-        missing("reveal.js (`npm ci` installs it)")
+        refuse("reveal.js (`npm ci` installs it)")
     (path,) = [p for p in lessons.lesson_paths(request.param) if not lessons.is_companion(p)]
     file = tmp_path_factory.mktemp("slides") / f"{request.param}.html"
     file.write_text(slides.page(path), encoding="utf-8")
