@@ -45,6 +45,8 @@ BUILT = lessons.ROOT / "_build" / "frames"
 BUILT_SHORT = lessons.ROOT / "_build" / "frames-short"
 LIMIT_FILE = Path(__file__).with_name("limit.py")
 STATIC = lessons.ROOT / "site" / "_static"
+KINDS = {"helpers.Panel": "panel", "helpers.Guess": "guess"}
+TOLD_ENDS = re.compile(r"^(?=#|\*\*Guess|.*\*\*Guess:)", re.M)
 MOVES = 20  # of each slider, to measure how fast it answers
 
 
@@ -52,9 +54,9 @@ MOVES = 20  # of each slider, to measure how fast it answers
 
 
 def shown(cell):
-    """What a code cell ends with: ("panel", its name), ("guess", the call's node, its name), ("consultation", patient).
+    """What a code cell ends with: "panel", "guess" or "consultation", its name, and the call that makes it, as a node.
 
-    None for anything else.
+    None for anything else. The name of a consultation is its patient.
     """
     if cell.cell_type != "code":
         return None
@@ -63,15 +65,12 @@ def shown(cell):
         return None
     last = statements[-1].value
     if isinstance(last, ast.Call) and ast.unparse(last.func) == "clinic.Consultation":
-        return "consultation", str(ast.literal_eval(last.args[0]))
+        return "consultation", str(ast.literal_eval(last.args[0])), last
     for statement in statements:
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
-            called = ast.unparse(statement.value.func)
-            if ast.unparse(statement.targets[0]) == ast.unparse(last):
-                if called == "helpers.Panel":
-                    return "panel", last.id
-                if called == "helpers.Guess":
-                    return "guess", last.id, statement.value
+            kind = KINDS.get(ast.unparse(statement.value.func))
+            if kind and ast.unparse(statement.targets[0]) == ast.unparse(last):
+                return kind, last.id, statement.value
     return None
 
 
@@ -170,9 +169,9 @@ def embed(notebook, stem, frames_folder, static="../_static/"):
         drawn = json.loads(file.read_text(encoding="utf-8"))
     for number, cell in enumerate(notebook.cells):
         match shown(cell):
-            case "panel" | "consultation", _ if frames_folder is None:
+            case "panel" | "consultation", _, _ if frames_folder is None:
                 continue
-            case "panel", name:
+            case "panel", name, _:
                 if name not in drawn["panels"]:
                     raise ValueError(f"{stem}: {name} is shown, and it was not drawn")
                 panel = drawn["panels"][name] | {"short": drawn["short"]}
@@ -186,7 +185,8 @@ def embed(notebook, stem, frames_folder, static="../_static/"):
                 content = guess_as_html(call, words, identity)
                 replace_output(cell, stem, "text/markdown", content)
                 result.outputs.insert(0, as_output(result_as_html(identity)))
-            case "consultation", patient:
+                mark_told(notebook.cells[notebook.cells.index(result) + 1 :], identity)
+            case "consultation", patient, _:
                 if patient not in drawn["patients"]:
                     raise ValueError(f"{stem}: patient {patient} has no answers in {frames_folder}")
                 content = consultation_as_html(drawn["patients"][patient], f"{stem}-{patient}")
@@ -262,7 +262,7 @@ def other_words(notebook, folder):
     panels = json.loads((folder / drawing.FILE).read_text(encoding="utf-8"))["panels"]
     for cell in notebook.cells:
         match shown(cell):
-            case "panel", name:
+            case "panel", name, _:
                 alternative = still_picture(cell).metadata["image/png"]["alt"]
                 committed = alternative.removesuffix(STILL).strip()
                 here = panels[name]["words"][start_of(panels[name])]
@@ -392,6 +392,21 @@ def result_as_html(identity):
         f'<div class="guess-result" data-guess="{identity}" hidden><p>The result is hidden until you have guessed. '
         f'<a href="#{identity}">To the guess</a> <button type="button">Show it now</button></p></div>'
     )
+
+
+def mark_told(cells, identity):
+    """Put what is told of a guess's result right below it in a box, which the page's script hides with the result.
+
+    cells: those below the result. What is told ends at the next guess and at the next heading.
+    """
+    after = next((cell for cell in cells if cell.cell_type == "markdown"), None)
+    if after is None:
+        return
+    told = TOLD_ENDS.split(after.source, maxsplit=1)[0]
+    onward = after.source[len(told) :]
+    if told.strip():
+        box = f'<div class="guess-told" data-guess="{identity}">'
+        after.source = f"{box}\n\n{told.strip()}\n\n</div>\n\n{onward}"
 
 
 # ---------------------------------------------------------------- The clinic

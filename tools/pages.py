@@ -10,6 +10,7 @@ site/; a warning is an error.
 """
 
 import argparse
+import ast
 import copy
 import hashlib
 import re
@@ -101,7 +102,7 @@ def with_anchors(markdown):
 
 
 def prepared(path, extra, frames_folder):
-    """A lesson's notebook as the site shows it: its links, its formulas, its panels, the list of its companions."""
+    """A lesson's notebook as the site shows it: links, formulas, folded code, panels, the list of its companions."""
     import frames  # needs more than Sphinx's environment has, where conf.py imports this module
 
     notebook = copy.deepcopy(lessons.read(path))
@@ -115,7 +116,33 @@ def prepared(path, extra, frames_folder):
     if not lessons.is_companion(path) and (beside := lessons.companions(path)):
         cell = nbformat.v4.new_markdown_cell(toctree([other.stem for other in beside]))
         notebook.cells.append(cell)
+    fold_plumbing(notebook)
     return frames.embed(notebook, path.stem, frames_folder)
+
+
+def fold_plumbing(notebook):
+    """Fold away the code that only sets up the notebook, or that puts a panel, a guess or the clinic's list there."""
+    import frames
+
+    setup, *others = lessons.code_cells(notebook)
+    folded, draws = [setup], set()
+    for cell in others:
+        match frames.shown(cell):
+            case "panel", _, call:
+                folded.append(cell)
+                draws.add(ast.unparse(call.args[0]))
+            case _, _, _ if (
+                len(ast.parse(cell.source).body) <= 2
+            ):  # a guess's cell may compute more
+                folded.append(cell)
+    folded += [cell for cell in others if draws & functions_of(cell)]
+    for cell in folded:
+        cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), lessons.HIDE_TAG})
+
+
+def functions_of(cell):
+    """The names of the functions that a code cell defines."""
+    return {node.name for node in ast.parse(cell.source).body if isinstance(node, ast.FunctionDef)}
 
 
 # ---------------------------------------------------------------- The site

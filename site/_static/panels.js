@@ -151,8 +151,9 @@
         const [commit, skip] = box.querySelectorAll("button");
         const waiting = document.querySelector(`.guess-result[data-guess="${box.id}"]`);
         const output = waiting.closest(".cell_output, .jp-Cell-outputWrapper, .output_wrapper");
+        const hidden = [output, ...document.querySelectorAll(`.guess-told[data-guess="${box.id}"]`)];
         output.before(waiting);
-        output.classList.add("guess-hidden");
+        for (const part of hidden) part.classList.add("guess-hidden");
         waiting.hidden = false;
 
         function value() {
@@ -180,7 +181,7 @@
 
         // Shows the result. What was pressed goes, so its place takes the keyboard's focus.
         function reveal(text, place) {
-            output.classList.remove("guess-hidden");
+            for (const part of hidden) part.classList.remove("guess-hidden");
             slider.disabled = true;
             commit.parentElement.remove();
             words.textContent = waiting.textContent = text;

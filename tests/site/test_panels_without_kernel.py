@@ -88,7 +88,8 @@ def notebook(panel):
     bundle = {mime: bundle[mime] for mime in ("image/png", "text/plain")}
     cell = nbformat.v4.new_code_cell(SOURCE)
     cell.outputs = [nbformat.v4.new_output("execute_result", bundle, metadata=metadata)]
-    return nbformat.v4.new_notebook(cells=[cell, *guess_cells()])
+    told = nbformat.v4.new_markdown_cell("Far above.\n\n## Onward\n\n**Guess:** and now?")
+    return nbformat.v4.new_notebook(cells=[cell, *guess_cells(), told])
 
 
 # ---------------------------------------------------------------- The grid
@@ -215,16 +216,26 @@ def test_the_clinics_answers_are_written_down():
 # ---------------------------------------------------------------- What stands in the page
 
 
-def test_only_the_outputs_of_panels_guesses_and_lists_change(notebook, drawn):
+def test_nothing_but_outputs_and_what_is_told_of_a_guess_changes(notebook, drawn):
     before = notebook.copy()
     page = frames.embed(notebook, STEM, drawn)
     assert notebook == before
-    panel, guess, result = page.cells
+    panel, guess, result, told = page.cells
     assert 'data-panel="../_static/frames/99_a_panel/panel"' in panel.outputs[0].data["text/html"]
     assert "image/png" not in panel.outputs[0].data
     assert "<p>loss</p>" in guess.outputs[0].data["text/html"]
     assert "guess-result" in result.outputs[0].data["text/html"]
     assert result.outputs[1:] == notebook.cells[2].outputs
+    box, answer, end, onward = told.source.split("\n\n", 3)
+    assert box == f'<div class="guess-told" data-guess="{STEM}-a">'
+    assert (answer, end) == ("Far above.", "</div>")
+    assert onward == "## Onward\n\n**Guess:** and now?"
+
+
+@pytest.mark.parametrize("text", ["## Onward\n\nNo answer.", "Then **Guess:** and now?"])
+def test_where_nothing_is_told_of_a_guess_the_text_stays(notebook, text):
+    notebook.cells[-1].source = text
+    assert frames.embed(notebook, STEM, None).cells[-1].source == text
 
 
 def test_missing_frames_are_an_error_that_says_what_to_do(notebook, tmp_path):
@@ -271,7 +282,7 @@ def test_every_committed_guess_has_its_result():
     for path in frames.lessons.lesson_paths():
         notebook = frames.lessons.read(path)
         page = frames.embed(notebook, path.stem, None)
-        results = nbformat.writes(page).count("data-guess=")
+        results = nbformat.writes(page).count('class=\\"guess-result')
         assert results == sum("helpers.Guess(" in cell.source for cell in notebook.cells)
         count += results
     assert count > 20
@@ -385,7 +396,10 @@ def test_with_javascript_the_still_picture_is_gone(page):
 
 def test_a_guess_is_committed_and_then_compared(page):
     result = page.get_by_text("loss: measured 27.9.", exact=False).locator("visible=true")
+    told = page.get_by_text("Far above.")
     assert result.count() == 0
+    expect(told).to_be_hidden()
+    expect(page.get_by_text("and now?")).to_be_visible()
     slider, status = page.locator(".guess input"), page.locator(".guess [role=status]")
     reveal = page.get_by_role("button", name="Reveal")
     expect(reveal).to_be_disabled()
@@ -399,6 +413,7 @@ def test_a_guess_is_committed_and_then_compared(page):
     assert status.evaluate("e => e === document.activeElement")
     assert page.locator(".guess-result").inner_text() == said
     assert result.count() == 1
+    expect(told).to_be_visible()
     assert page.locator(".guess button, .guess-result button").count() == 0
 
 
@@ -412,6 +427,7 @@ def test_a_guess_can_be_skipped(page, button):
 def test_a_printed_page_shows_every_result(page):
     page.emulate_media(media="print")
     expect(page.get_by_text("loss: measured 27.9.")).to_be_visible()
+    expect(page.get_by_text("Far above.")).to_be_visible()
     expect(page.locator(".panel img")).to_be_visible()
     expect(page.locator(".panel input[type=range]").first).to_be_hidden()
 
