@@ -39,6 +39,8 @@ html_theme_options = {
     "use_fullscreen_button": False,
     "show_navbar_depth": 1,
     "navigation_with_keys": False,
+    # Without a bar on top: the theme would listen to its buttons, and not to those on the page.
+    "navbar_persistent": [],
     "footer_content_items": "",
     "toc_title": "On this page",
 }

@@ -373,12 +373,12 @@ def guess_as_html(call, measured, identity):
         "measured": measured,
     }
     return (
-        f'<div class="guess" id="{identity}"><p>{html.escape(given["question"])}</p>'
+        f'<div class="guess" id="{identity}"><p id="{identity}-question">{html.escape(given["question"])}</p>'
         f"<noscript><p>Guess first. Without JavaScript the page has no slider.</p></noscript>"
         f'<div class="guess-live" hidden><div class="panel-control">'
         f'<label for="{identity}-slider">your guess</label>'
         f'<input type="range" id="{identity}-slider" autocomplete="off" '
-        f'min="0" max="{last}" step="1" value="{start}">'
+        f'aria-describedby="{identity}-question" min="0" max="{last}" step="1" value="{start}">'
         f'<span class="panel-value" aria-hidden="true"></span></div>'
         f'<p class="guess-buttons"><button type="button" data-do="commit" disabled>Reveal</button> '
         f'<button type="button" data-do="skip">Skip the guess</button></p>'

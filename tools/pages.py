@@ -94,6 +94,17 @@ def part_toctrees():
     )
 
 
+def start_page(markdown):
+    """The README as a reader of the pages needs it: the lessons come first, then how to run them."""
+    opening, lessons_begin, rest = markdown.partition("## The lessons\n")
+    opening, start_begins, start = opening.partition("## Start\n")
+    the_lessons, others_begin, others = rest.partition("\n## ")
+    here = "\nRead them here: results stay hidden until you have guessed, and the sliders move. "
+    here += "[Below](#start) is how to run them.\n"
+    parts = [opening, lessons_begin, here, the_lessons, "\n", start_begins, start]
+    return "".join(parts).rstrip() + "\n" + others_begin + others
+
+
 def with_anchors(markdown):
     """The glossary with a target in front of each entry: `(term-logit)=`."""
     for paragraph, entry in glossary.entries(markdown).items():
@@ -156,7 +167,7 @@ def prepare(frames_folder):
     for name in DOCUMENTS:
         text = linked((ROOT / name).read_text(encoding="utf-8"), ROOT / name, extra)
         if name == START:
-            text += part_toctrees()
+            text = start_page(text) + part_toctrees()
         if name == GLOSSARY:
             text = with_anchors(text)
         target = SOURCE / ("index.md" if name == START else name)

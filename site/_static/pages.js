@@ -4,14 +4,28 @@
 if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined")
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
-// On paper nothing can be unfolded.
-let unfolded = [];
+// On paper nothing can be unfolded, and the ground is white.
+const { dataset } = document.documentElement;
+let unfolded = [], theme = "";
 addEventListener("beforeprint", () => {
+  theme = dataset.theme;
+  dataset.theme = "light";
   unfolded = [...document.querySelectorAll("main details:not([open])")];
   for (const details of unfolded) details.open = true;
 });
 addEventListener("afterprint", () => {
+  dataset.theme = theme;
   for (const details of unfolded) details.open = false;
+});
+
+// pages.css says what a tap on a picture does on a phone.
+document.querySelector("main")?.addEventListener("click", (event) => {
+  if (event.target.matches("div.cell_output img")) event.target.parentElement.classList.toggle("in-full");
+});
+
+// A way down the page ends at its place, and not behind the list.
+document.querySelector("#pst-secondary-sidebar-modal")?.addEventListener("click", (event) => {
+  if (event.target.closest("a")) event.currentTarget.close();
 });
 
 // Names that the theme does not give to a screen reader, or gives other than what is seen.

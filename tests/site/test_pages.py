@@ -310,6 +310,36 @@ def test_no_page_scrolls_sideways_on_a_phone(opened, site, read):
         assert opened.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path.name
 
 
+@pytest.mark.parametrize(
+    "opened", [{"viewport": PHONE, "has_touch": True}], indirect=True, ids=["phone"]
+)
+def test_a_phone_has_the_menus_and_enlarges_a_picture(opened, site):
+    opened.goto((site / f"{SAMPLES[1]}.html").as_uri())
+    opened.locator(".secondary-toggle:visible").tap()
+    opened.locator("dialog[open] a", has_text="Does training mend it?").tap()
+    assert opened.url.endswith("#does-training-mend-it")
+    picture = opened.locator("article .cell_output img:visible").first
+    width = "e => e.getBoundingClientRect().width"
+    small = picture.evaluate(width)
+    picture.tap()
+    assert picture.evaluate(width) > 1.5 * small
+    assert opened.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    picture.tap()
+    assert picture.evaluate(width) == small
+    opened.locator(".primary-toggle:visible").tap()
+    opened.locator("dialog[open] a", has_text="04 · Initialize").tap()
+    opened.wait_for_url("**/notebooks/04_*")
+
+
+def test_the_start_page_begins_with_the_lessons_and_keeps_all_else(site, read):
+    text = (lessons.ROOT / pages.START).read_text(encoding="utf-8")
+    made = pages.start_page(text)
+    headings = re.compile("^## .+$", re.M)
+    assert headings.findall(made)[:2] == ["## The lessons", "## Start"]
+    assert sorted(headings.findall(made)) == sorted(headings.findall(text))
+    assert {*text.splitlines()} <= {*made.splitlines()}
+
+
 def test_it_works_under_a_path_and_its_search_finds_a_lesson(opened, address):
     opened.goto(f"{address}/search.html?q=saturated")
     first = opened.locator("#search-results li a").first
@@ -341,7 +371,9 @@ def test_the_switch_makes_the_page_dark_and_pictures_stay_on_white(opened, addre
 def test_on_paper_nothing_is_folded_or_cut(opened, site, tmp_path):
     opened.goto((site / f"{SAMPLES[1]}.html").as_uri())
     opened.emulate_media(media="print")
+    opened.evaluate("document.documentElement.dataset.theme = 'dark'")
     opened.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert opened.evaluate("document.documentElement.dataset.theme") == "light"
     folded = (
         "[...document.querySelectorAll('article details:not(.hide)')].filter(d => !d.open).length"
     )
@@ -354,6 +386,7 @@ def test_on_paper_nothing_is_folded_or_cut(opened, site, tmp_path):
     assert opened.evaluate(wide) == 0
     opened.evaluate("dispatchEvent(new Event('afterprint'))")
     assert opened.evaluate(folded) > 0
+    assert opened.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
