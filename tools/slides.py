@@ -58,12 +58,10 @@ def _cell(source, kind):
 def markdown(slide):
     """A Slide as the source of a cell: markdown, with HTML for what markdown has no word for."""
     words = [slide.body]
-    if slide.code:
-        words.append(f'<pre class="code">{escape(slide.code)}</pre>')
     if slide.printed:
         words.append(f"<pre>{escape(slide.printed)}</pre>")
     if not slide.picture:
-        length = len(slide.body) + len(slide.code) + len(slide.printed)
+        length = len(slide.body) + len(slide.printed)
         size = "short" if length < SHORT else "long" if length > LONG else ""
         parts = [_box(f"words {size}".strip(), *words)]
     else:
