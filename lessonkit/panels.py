@@ -9,6 +9,7 @@ import html
 import io
 import struct
 import zlib
+from decimal import Decimal
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
@@ -217,6 +218,11 @@ def _three_digits(number):
     return f"{float(f'{number:.3g}'):,g}"
 
 
+def readout_format(step, log):
+    """How the number beside a guess's slider is written, as ipywidgets names it: with the decimals of its step."""
+    return ".3g" if log else f".{max(0, -Decimal(str(step)).normalize().as_tuple().exponent)}f"
+
+
 class Guess:
     """A slider with which a learner commits a number before it is measured; a cell that ends with one shows it.
 
@@ -232,6 +238,10 @@ class Guess:
         slider = widgets.FloatLogSlider if log else widgets.FloatSlider
         start = 10 ** ((low + high) / 2) if log else (low + high) / 2
         self.slider = slider(start, min=low, max=high, step=step, description="your guess")
+        self.slider.readout_format = readout_format(step, log)
+        self._has_factor = (
+            log or low >= 0
+        )  # of a loss or a size; a correlation is not off by a factor
         self.slider.layout.width, self.slider.style.description_width = "480px", "11em"
         self._words = widgets.HTML(
             '<div role="status">Move the slider, then run the next cell.</div>'
@@ -258,7 +268,8 @@ class Guess:
         words = f"{self.question}: measured {_three_digits(measured)}"
         if self.value is not None:
             words += f", you guessed {_three_digits(self.value)}"
-            if self.value > 0 and measured > 0 and not 0.5 < self.value / measured < 2:
+            sized = self._has_factor and self.value > 0 and measured > 0
+            if sized and not 0.5 < self.value / measured < 2:
                 factor = max(self.value / measured, measured / self.value)
                 words += f", off by a factor of {_three_digits(factor)}"
         print(words + ".")

@@ -49,6 +49,20 @@ def test_a_guess_is_compared_with_the_measurement(guess, guessed, said, capsys):
     assert capsys.readouterr().out == f"loss, nats: {said}\n"
 
 
+def test_only_a_size_is_off_by_a_factor(capsys):
+    guess = helpers.Guess("cosine", -1, 1, 0.02)
+    guess.slider.value = 0.5
+    guess.against(0.11)
+    assert capsys.readouterr().out == "cosine: measured 0.11, you guessed 0.5.\n"
+
+
+@pytest.mark.parametrize(
+    ("step", "log", "readout"), [(100, False, ".0f"), (0.005, False, ".3f"), (0.05, True, ".3g")]
+)
+def test_the_number_beside_the_slider_has_the_decimals_of_its_step(step, log, readout):
+    assert helpers.Guess("loss", 0, 1000 * step, step, log).slider.readout_format == readout
+
+
 def test_running_the_cells_again_keeps_the_picture_to_one_guess(guess, axes):
     guess.slider.value = 3.5
     guess.slider.value = 4
