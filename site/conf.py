@@ -38,6 +38,7 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
     "show_navbar_depth": 1,
+    "show_toc_level": 2,
     "navigation_with_keys": False,
     # Without a bar on top: the theme would listen to its buttons, and not to those on the page.
     "navbar_persistent": [],

@@ -17,7 +17,7 @@ from PIL import Image
 
 from lessonkit.panels import Panel
 
-FRAMES = 300  # settings of a panel that are drawn, at most
+FRAMES = 360  # settings of a panel that are drawn, at most
 LIMIT = 4_000_000  # bytes of a panel's pictures, at most
 FILE = "panels.json"
 
@@ -103,7 +103,16 @@ def grid(controls, most):
         ]
         if not finer:
             raise ValueError(f"even the coarsest grid has {combinations} settings, over {most}")
-        strides[max(finer, key=lambda name: len(chosen[name]))] += 1
+        finest = max(finer, key=lambda name: len(chosen[name]))
+        is_long = len(positions[finest][0]) > 20
+        strides[finest] = next_stride(strides[finest]) if is_long else strides[finest] + 1
+
+
+def next_stride(stride):
+    """The next larger of 1, 2, 5, 10, 20, 25, 50, 100 and so on: by such steps a long slider's values stay round."""
+    decade = 10 ** (len(str(stride)) - 1)
+    rounds = [1, 2, *([2.5] if decade > 1 else []), 5, 10]
+    return next(int(k * decade) for k in rounds if k * decade > stride)
 
 
 # ---------------------------------------------------------------- Pictures and words

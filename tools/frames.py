@@ -16,6 +16,7 @@ import copy
 import hashlib
 import html
 import inspect
+import itertools
 import json
 import math
 import os
@@ -39,7 +40,7 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
-from lessonkit.panels import STILL
+from lessonkit.panels import STILL, readout_format
 
 BUILT = lessons.ROOT / "_build" / "frames"
 BUILT_SHORT = lessons.ROOT / "_build" / "frames-short"
@@ -184,13 +185,15 @@ def embed(notebook, stem, frames_folder, static="../_static/"):
                 result, words = result_of(notebook.cells[number + 1 :], stem, name, call)
                 content = guess_as_html(call, words, identity)
                 replace_output(cell, stem, "text/markdown", content)
-                result.outputs.insert(0, as_output(result_as_html(identity)))
-                mark_told(notebook.cells[notebook.cells.index(result) + 1 :], identity)
+                hide(notebook, result, identity, result_as_html(identity))
             case "consultation", patient, _:
                 if patient not in drawn["patients"]:
                     raise ValueError(f"{stem}: patient {patient} has no answers in {frames_folder}")
                 content = consultation_as_html(drawn["patients"][patient], f"{stem}-{patient}")
                 replace_output(cell, stem, "text/markdown", content)
+    for number, result in enumerate(spoken_results(notebook)):
+        identity = f"{stem}-spoken-{number}"
+        hide(notebook, result, identity, spoken_as_html(identity))
     return notebook
 
 
@@ -369,7 +372,8 @@ def guess_as_html(call, measured, identity):
         "low": low,
         "step": step,
         "log": log,
-        "format": ".3g" if log else ".2f",
+        "format": readout_format(step, log),
+        "hasFactor": log or low >= 0,
         "measured": measured,
     }
     return (
@@ -394,19 +398,44 @@ def result_as_html(identity):
     )
 
 
-def mark_told(cells, identity):
-    """Put what is told of a guess's result right below it in a box, which the page's script hides with the result.
+def hide(notebook, result, identity, content):
+    """Mark an output, and what is told of it right below, as hidden until a guess; content: what stands there then.
 
-    cells: those below the result. What is told ends at the next guess and at the next heading.
+    What is told ends at the next guess and at the next heading.
     """
-    after = next((cell for cell in cells if cell.cell_type == "markdown"), None)
-    if after is None:
-        return
-    told = TOLD_ENDS.split(after.source, maxsplit=1)[0]
-    onward = after.source[len(told) :]
+    result.outputs.insert(0, as_output(content))
+    below = notebook.cells[notebook.cells.index(result) + 1 :]
+    after = next((cell for cell in below if cell.cell_type == "markdown"), None)
+    told = TOLD_ENDS.split(after.source, maxsplit=1)[0] if after else ""
     if told.strip():
         box = f'<div class="guess-told" data-guess="{identity}">'
-        after.source = f"{box}\n\n{told.strip()}\n\n</div>\n\n{onward}"
+        after.source = f"{box}\n\n{told.strip()}\n\n</div>\n\n{after.source[len(told) :]}"
+
+
+def spoken_results(notebook):
+    """The code cells that answer a question without a slider: the lesson's slides know them."""
+    entries = [
+        (e["kind"], cell) for cell in notebook.cells for e in cell.metadata.get("slides", [])
+    ]
+    for (kind, question), (next_kind, result) in itertools.pairwise(entries):
+        is_pair = (kind, next_kind) == ("question", "result") and question is not result
+        if is_pair and result.get("outputs") and not has_guess(result):
+            yield result
+
+
+def has_guess(cell):
+    """Whether one of a cell's outputs is hidden until a guess."""
+    return any(
+        "guess-result" in output.get("data", {}).get("text/html", "") for output in cell.outputs
+    )
+
+
+def spoken_as_html(identity):
+    """What stands at the result of a question without a slider until it is shown."""
+    return (
+        f'<div class="guess-result" data-guess="{identity}" hidden><p>Have you guessed? '
+        f'<button type="button">Show the result</button></p></div>'
+    )
 
 
 # ---------------------------------------------------------------- The clinic

@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import glossary
 import lessons
@@ -30,14 +31,16 @@ BUILD = ROOT / "_build"
 SOURCE, HTML, FRAMES = BUILD / "source", BUILD / "html", BUILD / "frames"
 MADE_FROM = BUILD / "made_from"  # the fingerprint of what the pages were made from
 START, GLOSSARY = "README.md", "GLOSSARY.md"
+MORE = "running.md"  # the page with the README's second part
 DOCUMENTS = [START, "CHEATSHEET.md", GLOSSARY, "CONTRIBUTING.md"]
 # The parts of the series in the side bar: the lesson that each begins with.
 PARTS = {
     "00": "Before you start",
     "01": "Part one: follow the lecture",
-    "10": "Use what you have learned",
+    "10": "Part one: use it",
     "13": "Part two: what comes next",
 }
+TO_SOLVE = f"*Solve the exercises in JupyterLab ([how to run it](../{MORE})). Here you can unfold hints and solutions.*"
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)(?P<path>[^)#\s]+)(?P<place>#[^)\s]*)?\)")
 # A formula, as code hosts show it, of letters, digits and fractions: italics do as well, and need no MathJax.
 FORMULA = re.compile(r"(?<![\\$`])\$([\w/ ]+)\$(?!\$)")
@@ -85,7 +88,7 @@ def part_toctrees():
     for path in mains:
         part = max(start for start in PARTS if start <= path.name[:2])
         parts[part].append(f"notebooks/{path.stem}")
-    others = [name.removesuffix(".md") for name in DOCUMENTS if name != START]
+    others = [Path(name).stem for name in [MORE, *DOCUMENTS] if name != START]
     return "".join(
         [
             *(toctree(names, PARTS[start]) for start, names in parts.items()),
@@ -94,15 +97,22 @@ def part_toctrees():
     )
 
 
-def start_page(markdown):
-    """The README as a reader of the pages needs it: the lessons come first, then how to run them."""
-    opening, lessons_begin, rest = markdown.partition("## The lessons\n")
+def parted(readme):
+    """The README as two pages, for who reads on the web: what the lessons are; how to run and to teach them."""
+    opening, begins, rest = readme.partition("## The lessons\n")
     opening, start_begins, start = opening.partition("## Start\n")
-    the_lessons, others_begin, others = rest.partition("\n## ")
-    here = "\nRead them here: results stay hidden until you have guessed, and the sliders move. "
-    here += "[Below](#start) is how to run them.\n"
-    parts = [opening, lessons_begin, here, the_lessons, "\n", start_begins, start]
-    return "".join(parts).rstrip() + "\n" + others_begin + others
+    table, onward_begins, onward = rest.partition("\n## ")
+    first, second = (lessons.lesson_paths(number)[0].name for number in ("00", "01"))
+    here = (
+        f"\n**Begin** with [00](notebooks/{first}) if tensors are new to you, else with [01](notebooks/{second}). Here "
+        f"results stay hidden until you have guessed, and sliders move. [How to run and to teach them]({MORE}).\n"
+    )
+    return (
+        "".join([opening, begins, here, table]),
+        "".join(
+            ["# Run it, teach it\n\n", start_begins, start.rstrip(), "\n", onward_begins, onward]
+        ),
+    )
 
 
 def with_anchors(markdown):
@@ -124,36 +134,47 @@ def prepared(path, extra, frames_folder):
         data.pop(story.LOG_MIME, None)  # data for later lessons, nothing to see
         if "text/html" in data:  # a heading without words, in ledgers, is none
             data["text/html"] = data["text/html"].replace("<th></th>", "<td></td>")
+    if any("### Exercise" in cell.source for cell in lessons.markdown_cells(notebook)):
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(TO_SOLVE))
     if not lessons.is_companion(path) and (beside := lessons.companions(path)):
         cell = nbformat.v4.new_markdown_cell(toctree([other.stem for other in beside]))
         notebook.cells.append(cell)
-    fold_plumbing(notebook)
+    fold(notebook)
     return frames.embed(notebook, path.stem, frames_folder)
 
 
-def fold_plumbing(notebook):
-    """Fold away the code that only sets up the notebook, or that puts a panel, a guess or the clinic's list there."""
+def fold(notebook):
+    """Fold away what a reader of the page need not see: code that only sets up or puts a slider there; the ledger."""
+    setup, *others, ledger = lessons.code_cells(notebook)
+    draws = {draw for cell in others if (draw := panel_function(cell))}
+    for cell in [setup, *(cell for cell in others if is_plumbing(cell, draws))]:
+        cell.metadata["tags"] = [*cell.metadata.get("tags", []), lessons.HIDE_TAG]
+    ledger.metadata["tags"] = ["hide-cell"]
+    ledger.metadata["mystnb"] = {
+        "code_prompt_show": "The ledger: what this lesson claims, and its bands"
+    }
+
+
+def panel_function(cell):
+    """The name of the function that draws the panel of a code cell; None if it has no panel."""
     import frames
 
-    setup, *others = lessons.code_cells(notebook)
-    folded, draws = [setup], set()
-    for cell in others:
-        match frames.shown(cell):
-            case "panel", _, call:
-                folded.append(cell)
-                draws.add(ast.unparse(call.args[0]))
-            case _, _, _ if (
-                len(ast.parse(cell.source).body) <= 2
-            ):  # a guess's cell may compute more
-                folded.append(cell)
-    folded += [cell for cell in others if draws & functions_of(cell)]
-    for cell in folded:
-        cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), lessons.HIDE_TAG})
+    what = frames.shown(cell)
+    return ast.unparse(what[2].args[0]) if what and what[0] == "panel" else None
 
 
-def functions_of(cell):
-    """The names of the functions that a code cell defines."""
-    return {node.name for node in ast.parse(cell.source).body if isinstance(node, ast.FunctionDef)}
+def is_plumbing(cell, draws):
+    """Whether a code cell only imports, shows a panel, a guess or the clinic's list, or defines one of these draws."""
+    import frames
+
+    body, shown = ast.parse(cell.source).body, frames.shown(cell)
+    return (
+        all(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
+        or any(isinstance(node, ast.FunctionDef) and node.name in draws for node in body)
+        or bool(
+            shown and (shown[0] == "panel" or len(body) <= 2)
+        )  # a guess's cell may compute more
+    )
 
 
 # ---------------------------------------------------------------- The site
@@ -167,7 +188,9 @@ def prepare(frames_folder):
     for name in DOCUMENTS:
         text = linked((ROOT / name).read_text(encoding="utf-8"), ROOT / name, extra)
         if name == START:
-            text = start_page(text) + part_toctrees()
+            text, more = parted(text)
+            text += part_toctrees()
+            (SOURCE / MORE).write_text(more, encoding="utf-8")
         if name == GLOSSARY:
             text = with_anchors(text)
         target = SOURCE / ("index.md" if name == START else name)

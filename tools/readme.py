@@ -40,9 +40,15 @@ def blocks(repository=None):
         ]
         row = f"| {link} | {front.question} | {front.minutes} | {'; '.join(more)} |"
         table.append(f"{row} {elsewhere.links(repository, path)} |" if repository else row)
+    minutes = {True: 0, False: 0}  # of companions, of lessons
+    for path in lessons.lesson_paths():
+        minutes[lessons.is_companion(path)] += lessons.front_matter(path).minutes
+    hours = "All lessons take about {} hours, and their companions {} more.".format(
+        *(round(minutes[beside] / 60) for beside in (False, True))
+    )
     rows = {key: row for key in story.STORY if (row := story.saved_row(key)) is not None}
     return {
-        "lessons": "\n".join(table),
+        "lessons": "\n".join([*table, "", hours]),
         "open elsewhere": elsewhere.hint(repository),
         "loss log": str(story.LossLog(rows)),
         "architectures": architectures(),

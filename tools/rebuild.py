@@ -38,6 +38,7 @@ def execute(notebook, env=None):
         notebook,
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],  # no warning of TCP, which stays on this machine
         record_timing=False,
         iopub_timeout=60,  # an output that comes late is waited for
         raise_on_iopub_timeout=True,

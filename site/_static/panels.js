@@ -144,17 +144,39 @@
 
     // ---------------------------------------------------------------- Guesses
 
+    // Hides an output, and what is told of it. Returns what stands in its place, and a function that shows it again.
+    function hideResult(identity) {
+        const waiting = document.querySelector(`.guess-result[data-guess="${identity}"]`);
+        const output = waiting.closest(".cell_output, .jp-Cell-outputWrapper, .output_wrapper");
+        const hidden = [output, ...document.querySelectorAll(`.guess-told[data-guess="${identity}"]`)];
+        output.before(waiting);
+        for (const part of hidden) part.classList.add("guess-hidden");
+        waiting.hidden = false;
+        return [waiting, () => { for (const part of hidden) part.classList.remove("guess-hidden"); }];
+    }
+
+    function focus(place) {
+        place.tabIndex = -1;
+        place.focus({preventScroll: true});
+    }
+
+    // A question that has no slider: only its button shows the result.
+    function startSpoken(found) {
+        if (document.getElementById(found.dataset.guess)) return;
+        const [waiting, show] = hideResult(found.dataset.guess);
+        waiting.querySelector("button").addEventListener("click", () => {
+            show();
+            waiting.textContent = "The result:";
+            focus(waiting);
+        });
+    }
+
     function startGuess(box) {
         const data = dataOf(box);
         const slider = box.querySelector("input"), beside = box.querySelector(".panel-value");
         const words = box.querySelector("[role=status]");
         const [commit, skip] = box.querySelectorAll("button");
-        const waiting = document.querySelector(`.guess-result[data-guess="${box.id}"]`);
-        const output = waiting.closest(".cell_output, .jp-Cell-outputWrapper, .output_wrapper");
-        const hidden = [output, ...document.querySelectorAll(`.guess-told[data-guess="${box.id}"]`)];
-        output.before(waiting);
-        for (const part of hidden) part.classList.add("guess-hidden");
-        waiting.hidden = false;
+        const [waiting, show] = hideResult(box.id);
 
         function value() {
             const along = Number((data.low + slider.valueAsNumber * data.step).toFixed(7));
@@ -174,19 +196,19 @@
                 return `You guessed ${threeDigits(guessed)}. Compare it with the result.`;
             const measured = Number(data.measured.replaceAll(",", ""));
             const factor = Math.max(guessed / measured, measured / guessed);
-            const far = guessed > 0 && measured > 0 && !(guessed / measured > 0.5 && guessed / measured < 2);
+            const sized = data.hasFactor && guessed > 0 && measured > 0;
+            const far = sized && !(guessed / measured > 0.5 && guessed / measured < 2);
             return `${data.question}: measured ${data.measured}, you guessed ${threeDigits(guessed)}`
                 + `${far ? `, off by a factor of ${threeDigits(factor)}` : ""}.`;
         }
 
         // Shows the result. What was pressed goes, so its place takes the keyboard's focus.
         function reveal(text, place) {
-            for (const part of hidden) part.classList.remove("guess-hidden");
+            show();
             slider.disabled = true;
             commit.parentElement.remove();
             words.textContent = waiting.textContent = text;
-            place.tabIndex = -1;
-            place.focus({preventScroll: true});
+            focus(place);
         }
 
         box.querySelector(".guess-live").hidden = false;
@@ -217,7 +239,12 @@
 
     // Each in a task of its own: where one fails the console says so, and the others work.
     function start() {
-        const starts = {".panel": startPanel, ".guess": startGuess, ".consultation": startConsultation};
+        const starts = {
+            ".panel": startPanel,
+            ".guess": startGuess,
+            ".guess-result": startSpoken,
+            ".consultation": startConsultation,
+        };
         for (const [selector, begin] of Object.entries(starts))
             for (const element of document.querySelectorAll(selector))
                 queueMicrotask(() => begin(element));

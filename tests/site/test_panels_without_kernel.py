@@ -6,6 +6,7 @@ That every lesson's page shows what its live panel shows is tested beside that o
 import base64
 import io
 import json
+import re
 import types
 from contextlib import redirect_stdout
 
@@ -70,7 +71,7 @@ def content(drawn):
 def guess_cells(question="loss", result="loss: measured 27.9.", log=False, code="a.against(27.9)"):
     """A cell with a guess, and one that shows its result."""
     question_cell = nbformat.v4.new_code_cell(
-        f"a = helpers.Guess({question!r}, -1, 3, 0.5, log={log})\na"
+        f"a = helpers.Guess({question!r}, 0, 3, 0.5, log={log})\na"
     )
     words = {"text/markdown": "*Guess first*", "text/plain": "*Guess first*"}
     question_cell.outputs = [nbformat.v4.new_output("execute_result", words, execution_count=1)]
@@ -89,7 +90,10 @@ def notebook(panel):
     cell = nbformat.v4.new_code_cell(SOURCE)
     cell.outputs = [nbformat.v4.new_output("execute_result", bundle, metadata=metadata)]
     told = nbformat.v4.new_markdown_cell("Far above.\n\n## Onward\n\n**Guess:** and now?")
-    return nbformat.v4.new_notebook(cells=[cell, *guess_cells(), told])
+    told.metadata["slides"] = [{"kind": "question"}]
+    _, spoken = guess_cells(result="it goes up")
+    spoken.metadata["slides"] = [{"kind": "result"}]
+    return nbformat.v4.new_notebook(cells=[cell, *guess_cells(), told, spoken])
 
 
 # ---------------------------------------------------------------- The grid
@@ -130,6 +134,13 @@ def test_a_large_grid_gets_coarser_steps_with_both_ends_and_the_start(most):
     steps = np.diff([place for place in gain if place not in (0, 40)])
     assert len(set(steps)) <= 1, "uneven"
     assert [len(chosen[name]) for name in ("layers", "form", "batchnorm")] == [3, 2, 2]
+
+
+def test_coarser_steps_are_round():
+    strides = [1]
+    while strides[-1] < 500:
+        strides.append(drawing.next_stride(strides[-1]))
+    assert strides == [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500]
 
 
 def test_the_finest_slider_is_coarsened_first():
@@ -220,22 +231,24 @@ def test_nothing_but_outputs_and_what_is_told_of_a_guess_changes(notebook, drawn
     before = notebook.copy()
     page = frames.embed(notebook, STEM, drawn)
     assert notebook == before
-    panel, guess, result, told = page.cells
+    panel, guess, result, told, spoken = page.cells
     assert 'data-panel="../_static/frames/99_a_panel/panel"' in panel.outputs[0].data["text/html"]
     assert "image/png" not in panel.outputs[0].data
-    assert "<p>loss</p>" in guess.outputs[0].data["text/html"]
+    assert ">loss</p>" in guess.outputs[0].data["text/html"]
     assert "guess-result" in result.outputs[0].data["text/html"]
     assert result.outputs[1:] == notebook.cells[2].outputs
     box, answer, end, onward = told.source.split("\n\n", 3)
     assert box == f'<div class="guess-told" data-guess="{STEM}-a">'
     assert (answer, end) == ("Far above.", "</div>")
     assert onward == "## Onward\n\n**Guess:** and now?"
+    assert "Have you guessed?" in spoken.outputs[0].data["text/html"]
+    assert spoken.outputs[1:] == notebook.cells[4].outputs
 
 
 @pytest.mark.parametrize("text", ["## Onward\n\nNo answer.", "Then **Guess:** and now?"])
 def test_where_nothing_is_told_of_a_guess_the_text_stays(notebook, text):
-    notebook.cells[-1].source = text
-    assert frames.embed(notebook, STEM, None).cells[-1].source == text
+    notebook.cells[-2].source = text
+    assert frames.embed(notebook, STEM, None).cells[-2].source == text
 
 
 def test_missing_frames_are_an_error_that_says_what_to_do(notebook, tmp_path):
@@ -278,14 +291,17 @@ def test_without_frames_a_panel_stays_a_picture_and_guesses_move(notebook):
 
 
 def test_every_committed_guess_has_its_result():
-    count = 0
+    sliders = spoken = 0
     for path in frames.lessons.lesson_paths():
         notebook = frames.lessons.read(path)
-        page = frames.embed(notebook, path.stem, None)
-        results = nbformat.writes(page).count('class=\\"guess-result')
-        assert results == sum("helpers.Guess(" in cell.source for cell in notebook.cells)
-        count += results
-    assert count > 20
+        page = nbformat.writes(frames.embed(notebook, path.stem, None))
+        results = re.findall(r'class=\\"guess-result\\" data-guess=\\"([^"\\]+)', page)
+        assert len(results) == len(set(results))
+        without = sum("-spoken-" in identity for identity in results)
+        assert len(results) - without == page.count("helpers.Guess(")
+        sliders, spoken = sliders + len(results) - without, spoken + without
+    assert sliders > 20
+    assert spoken > 20
 
 
 def test_the_pictures_are_put_where_the_pages_look(drawn, tmp_path):
@@ -347,7 +363,7 @@ def test_a_panel_works_with_the_keyboard_alone(page, drawn):
         assert page.locator(".panel img").get_attribute("alt") == said
         assert page.locator(".panel img").evaluate("e => e.complete && e.naturalWidth") == 400
     beside = page.locator(".panel-value").all_inner_texts()
-    assert beside == [f"{second:.2f}".replace("-", "−"), "all", "1.00"]  # the last is the guess's
+    assert beside == [f"{second:.2f}".replace("-", "−"), "all", "1.5"]  # the last is the guess's
 
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True, ids=["phone"])
@@ -405,29 +421,40 @@ def test_a_guess_is_committed_and_then_compared(page):
     expect(reveal).to_be_disabled()
     slider.press("End")
     assert status.inner_text() == "Your guess is 3. Press Reveal to see the result."
-    assert page.locator(".guess .panel-value").inner_text() == "3.00"
+    assert page.locator(".guess .panel-value").inner_text() == "3.0"
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     said = "loss: measured 27.9, you guessed 3, off by a factor of 9.3."
     assert status.inner_text() == said
     assert status.evaluate("e => e === document.activeElement")
-    assert page.locator(".guess-result").inner_text() == said
+    assert page.locator(".guess-result >> nth=0").inner_text() == said
     assert result.count() == 1
     expect(told).to_be_visible()
-    assert page.locator(".guess button, .guess-result button").count() == 0
+    assert page.locator(".guess button, .guess-result button").count() == 1  # the spoken one
 
 
 @pytest.mark.parametrize("button", ["Skip the guess", "Show it now"])
 def test_a_guess_can_be_skipped(page, button):
     page.get_by_role("button", name=button).click()
     expect(page.get_by_text("loss: measured 27.9.")).to_be_visible()
-    assert page.locator(".guess-result").inner_text() == "No guess: the result stands alone."
+    assert (
+        page.locator(".guess-result >> nth=0").inner_text() == "No guess: the result stands alone."
+    )
+
+
+def test_a_question_without_a_slider_hides_its_result_too(page):
+    result = page.get_by_text("it goes up")
+    expect(result).to_be_hidden()
+    page.get_by_role("button", name="Show the result").click()
+    expect(result).to_be_visible()
+    assert page.evaluate("document.activeElement.innerText") == "The result:"
 
 
 def test_a_printed_page_shows_every_result(page):
     page.emulate_media(media="print")
     expect(page.get_by_text("loss: measured 27.9.")).to_be_visible()
     expect(page.get_by_text("Far above.")).to_be_visible()
+    expect(page.get_by_text("it goes up")).to_be_visible()
     expect(page.locator(".panel img")).to_be_visible()
     expect(page.locator(".panel input[type=range]").first).to_be_hidden()
 
