@@ -23,7 +23,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import bench_sweep
 import browser
 import lessons
-import readme
 import rebuild
 import torch
 import torch.nn.functional as F
@@ -257,9 +256,7 @@ def main(chosen):
             lines.append(line)
             print(line, flush=True)
     if not chosen:
-        text = readme.README.read_text(encoding="utf-8")
-        block = {"benchmark": "\n".join(lines)}
-        rebuild.save(readme.README, readme.with_blocks(text, block, "make bench").encode())
+        rebuild.renew_block("benchmark", lines, "make bench")
     return 0
 
 

@@ -26,7 +26,6 @@ import browser
 import classroom
 import lessons
 import psutil
-import readme
 import rebuild
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
@@ -502,9 +501,7 @@ def main(arguments):
     lines = list(table(found, versions()))
     print("\n".join(lines))
     if not chosen.short:
-        text = readme.README.read_text(encoding="utf-8")
-        block = {"class": "\n".join(lines)}
-        rebuild.save(readme.README, readme.with_blocks(text, block, "make class").encode())
+        rebuild.renew_block("class", lines, "make class")
     return 0
 
 

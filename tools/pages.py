@@ -99,20 +99,18 @@ def part_toctrees():
 
 def parted(readme):
     """The README as two pages, for who reads on the web: what the lessons are; how to run and to teach them."""
-    opening, begins, rest = readme.partition("## The lessons\n")
-    opening, start_begins, start = opening.partition("## Start\n")
+    opening, start_begins, rest = readme.partition("## Start\n")
+    start, table_begins, rest = rest.partition("## The lessons\n")
     table, onward_begins, onward = rest.partition("\n## ")
+    words, picture_begins, picture = opening.partition("\n![")
     first, second = (lessons.lesson_paths(number)[0].name for number in ("00", "01"))
     here = (
         f"\n**Begin** with [00](notebooks/{first}) if tensors are new to you, else with [01](notebooks/{second}). Here "
         f"results stay hidden until you have guessed, and sliders move. [How to run and to teach them]({MORE}).\n"
     )
-    return (
-        "".join([opening, begins, here, table]),
-        "".join(
-            ["# Run it, teach it\n\n", start_begins, start.rstrip(), "\n", onward_begins, onward]
-        ),
-    )
+    begin = [words, here, picture_begins, picture, table_begins, table]
+    more = ["# Run it, teach it\n\n", start_begins, start.rstrip(), "\n", onward_begins, onward]
+    return "".join(begin), "".join(more)
 
 
 def with_anchors(markdown):
@@ -147,12 +145,14 @@ def fold(notebook):
     """Fold away what a reader of the page need not see: code that only sets up or puts a slider there; the ledger."""
     setup, *others, ledger = lessons.code_cells(notebook)
     draws = {draw for cell in others if (draw := panel_function(cell))}
-    for cell in [setup, *(cell for cell in others if is_plumbing(cell, draws))]:
+    for cell in (cell for cell in others if is_plumbing(cell, draws)):
         cell.metadata["tags"] = [*cell.metadata.get("tags", []), lessons.HIDE_TAG]
-    ledger.metadata["tags"] = ["hide-cell"]
-    ledger.metadata["mystnb"] = {
-        "code_prompt_show": "The ledger: what this lesson claims, and its bands"
-    }
+    for cell, name in (
+        (setup, "Setup"),
+        (ledger, "The ledger: what this lesson claims, and its bands"),
+    ):
+        cell.metadata["tags"] = ["hide-cell"]
+        cell.metadata["mystnb"] = {"code_prompt_show": name, "code_prompt_hide": name}
 
 
 def panel_function(cell):

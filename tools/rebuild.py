@@ -86,6 +86,12 @@ def normalize(notebook):
     }
 
 
+def renew_block(name, lines, maker):
+    """Put these lines into one of the README's blocks. maker: the command that makes it."""
+    text = readme.README.read_text(encoding="utf-8")
+    save(readme.README, readme.with_blocks(text, {name: "\n".join(lines)}, maker).encode())
+
+
 def save(path, content):
     """Write bytes to a file all at once: an interruption leaves the old file or the new one, never half of one."""
     draft = path.with_suffix(path.suffix + ".draft")
