@@ -185,15 +185,15 @@ def embed(notebook, stem, frames_folder, static="../_static/"):
                 result, words = result_of(notebook.cells[number + 1 :], stem, name, call)
                 content = guess_as_html(call, words, identity)
                 replace_output(cell, stem, "text/markdown", content)
-                hide(notebook, result, identity, result_as_html(identity))
+                hide(notebook, cell, result, identity, result_as_html(identity))
             case "consultation", patient, _:
                 if patient not in drawn["patients"]:
                     raise ValueError(f"{stem}: patient {patient} has no answers in {frames_folder}")
                 content = consultation_as_html(drawn["patients"][patient], f"{stem}-{patient}")
                 replace_output(cell, stem, "text/markdown", content)
-    for number, result in enumerate(spoken_results(notebook)):
+    for number, (question, result) in enumerate(spoken_guesses(notebook)):
         identity = f"{stem}-spoken-{number}"
-        hide(notebook, result, identity, spoken_as_html(identity))
+        hide(notebook, question, result, identity, spoken_as_html(identity))
     return notebook
 
 
@@ -398,29 +398,34 @@ def result_as_html(identity):
     )
 
 
-def hide(notebook, result, identity, content):
-    """Mark an output, and what is told of it right below, as hidden until a guess; content: what stands there then.
+def hide(notebook, question, result, identity, content):
+    """Mark what is hidden until a guess: the outputs from the question's cell to its result, and what is told below.
 
-    What is told ends at the next guess and at the next heading.
+    What is told ends at the next guess and at the next heading. content: what stands at the result until then.
     """
+    start, end = (notebook.cells.index(cell) for cell in (question, result))
+    for cell in notebook.cells[start + 1 : end]:
+        if cell.get("outputs"):
+            marker = f'<div class="guess-between" data-guess="{identity}"></div>'
+            cell.outputs.insert(0, as_output(marker))
     result.outputs.insert(0, as_output(content))
-    below = notebook.cells[notebook.cells.index(result) + 1 :]
-    after = next((cell for cell in below if cell.cell_type == "markdown"), None)
+    below = (cell for cell in notebook.cells[end + 1 :] if cell.cell_type == "markdown")
+    after = next(below, None)
     told = TOLD_ENDS.split(after.source, maxsplit=1)[0] if after else ""
     if told.strip():
         box = f'<div class="guess-told" data-guess="{identity}">'
         after.source = f"{box}\n\n{told.strip()}\n\n</div>\n\n{after.source[len(told) :]}"
 
 
-def spoken_results(notebook):
-    """The code cells that answer a question without a slider: the lesson's slides know them."""
+def spoken_guesses(notebook):
+    """The questions without a slider, and the code cells that answer them: pairs of cells. The lesson's slides know."""
     entries = [
         (e["kind"], cell) for cell in notebook.cells for e in cell.metadata.get("slides", [])
     ]
     for (kind, question), (next_kind, result) in itertools.pairwise(entries):
         is_pair = (kind, next_kind) == ("question", "result") and question is not result
         if is_pair and result.get("outputs") and not has_guess(result):
-            yield result
+            yield question, result
 
 
 def has_guess(cell):

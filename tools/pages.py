@@ -11,7 +11,6 @@ site/; a warning is an error.
 
 import argparse
 import ast
-import copy
 import hashlib
 import re
 import shutil
@@ -124,7 +123,8 @@ def prepared(path, extra, frames_folder):
     """A lesson's notebook as the site shows it: links, formulas, folded code, panels, the list of its companions."""
     import frames  # needs more than Sphinx's environment has, where conf.py imports this module
 
-    notebook = copy.deepcopy(lessons.read(path))
+    # The pages have links of their own to the one before and the one after.
+    notebook = lessons.with_navigation(lessons.read(path), "")
     for cell in lessons.markdown_cells(notebook):
         cell.source = FORMULA.sub(r"*\1*", linked(cell.source, path, extra))
     for output in (output for cell in lessons.code_cells(notebook) for output in cell.outputs):
@@ -137,12 +137,15 @@ def prepared(path, extra, frames_folder):
     if not lessons.is_companion(path) and (beside := lessons.companions(path)):
         cell = nbformat.v4.new_markdown_cell(toctree([other.stem for other in beside]))
         notebook.cells.append(cell)
-    fold(notebook)
+    fold(notebook, frames_folder is not None)
     return frames.embed(notebook, path.stem, frames_folder)
 
 
-def fold(notebook):
-    """Fold away what a reader of the page need not see: code that only sets up or puts a slider there; the ledger."""
+def fold(notebook, moves):
+    """Fold away what a reader of the page need not see: code that only sets up or puts a slider there; the ledger.
+
+    And the panel's stills, if the panel moves: they are its answers.
+    """
     setup, *others, ledger = lessons.code_cells(notebook)
     draws = {draw for cell in others if (draw := panel_function(cell))}
     for cell in (cell for cell in others if is_plumbing(cell, draws)):
@@ -151,8 +154,16 @@ def fold(notebook):
         (setup, "Setup"),
         (ledger, "The ledger: what this lesson claims, and its bands"),
     ):
-        cell.metadata["tags"] = ["hide-cell"]
-        cell.metadata["mystnb"] = {"code_prompt_show": name, "code_prompt_hide": name}
+        fold_whole(cell, name)
+    for cell in others if moves else []:
+        if "helpers.static_twin(" in cell.source:
+            fold_whole(cell, "Some settings of the panel as still pictures")
+
+
+def fold_whole(cell, name):
+    """Fold away a code cell with its outputs; name: what stands there then."""
+    cell.metadata["tags"] = ["hide-cell"]
+    cell.metadata["mystnb"] = {"code_prompt_show": name, "code_prompt_hide": name}
 
 
 def panel_function(cell):

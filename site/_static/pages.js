@@ -18,10 +18,15 @@ addEventListener("afterprint", () => {
   for (const details of unfolded) details.open = false;
 });
 
-// pages.css says what a tap on a picture does on a phone.
-document.querySelector("main")?.addEventListener("click", (event) => {
-  if (event.target.matches("div.cell_output img")) event.target.parentElement.classList.toggle("in-full");
+// pages.css says what a tap on a picture does on a phone. In a panel the next picture is in full, too.
+document.querySelector("main")?.addEventListener("click", ({ target }) => {
+  if (target.matches("div.cell_output img")) (target.closest(".panel-picture") ?? target).classList.toggle("in-full");
 });
+const hint = Object.assign(document.createElement("p"), {
+  className: "picture-hint",
+  textContent: "Tap a picture to see it in full size.",
+});
+document.querySelector("div.cell_output img")?.closest("div.cell")?.before(hint);
 
 // A way down the page ends at its place, and not behind the list.
 document.querySelector("#pst-secondary-sidebar-modal")?.addEventListener("click", (event) => {

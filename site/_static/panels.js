@@ -144,11 +144,13 @@
 
     // ---------------------------------------------------------------- Guesses
 
-    // Hides an output, and what is told of it. Returns what stands in its place, and a function that shows it again.
+    // Hides the outputs of a guess, and what is told of them. Returns what stands in the place of its result, and a
+    // function that shows all of it again.
     function hideResult(identity) {
-        const waiting = document.querySelector(`.guess-result[data-guess="${identity}"]`);
-        const output = waiting.closest(".cell_output, .jp-Cell-outputWrapper, .output_wrapper");
-        const hidden = [output, ...document.querySelectorAll(`.guess-told[data-guess="${identity}"]`)];
+        const marked = kind => [...document.querySelectorAll(`.guess-${kind}[data-guess="${identity}"]`)];
+        const outputOf = mark => mark.closest(".cell_output, .jp-Cell-outputWrapper, .output_wrapper");
+        const [waiting] = marked("result"), output = outputOf(waiting);
+        const hidden = [output, ...marked("between").map(outputOf), ...marked("told")];
         output.before(waiting);
         for (const part of hidden) part.classList.add("guess-hidden");
         waiting.hidden = false;

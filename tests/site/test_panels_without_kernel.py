@@ -91,9 +91,10 @@ def notebook(panel):
     cell.outputs = [nbformat.v4.new_output("execute_result", bundle, metadata=metadata)]
     told = nbformat.v4.new_markdown_cell("Far above.\n\n## Onward\n\n**Guess:** and now?")
     told.metadata["slides"] = [{"kind": "question"}]
+    _, between = guess_cells(result="it goes on")
     _, spoken = guess_cells(result="it goes up")
     spoken.metadata["slides"] = [{"kind": "result"}]
-    return nbformat.v4.new_notebook(cells=[cell, *guess_cells(), told, spoken])
+    return nbformat.v4.new_notebook(cells=[cell, *guess_cells(), told, between, spoken])
 
 
 # ---------------------------------------------------------------- The grid
@@ -231,7 +232,7 @@ def test_nothing_but_outputs_and_what_is_told_of_a_guess_changes(notebook, drawn
     before = notebook.copy()
     page = frames.embed(notebook, STEM, drawn)
     assert notebook == before
-    panel, guess, result, told, spoken = page.cells
+    panel, guess, result, told, between, spoken = page.cells
     assert 'data-panel="../_static/frames/99_a_panel/panel"' in panel.outputs[0].data["text/html"]
     assert "image/png" not in panel.outputs[0].data
     assert ">loss</p>" in guess.outputs[0].data["text/html"]
@@ -242,13 +243,15 @@ def test_nothing_but_outputs_and_what_is_told_of_a_guess_changes(notebook, drawn
     assert (answer, end) == ("Far above.", "</div>")
     assert onward == "## Onward\n\n**Guess:** and now?"
     assert "Have you guessed?" in spoken.outputs[0].data["text/html"]
-    assert spoken.outputs[1:] == notebook.cells[4].outputs
+    assert spoken.outputs[1:] == notebook.cells[5].outputs
+    assert "guess-between" in between.outputs[0].data["text/html"]
+    assert between.outputs[1:] == notebook.cells[4].outputs
 
 
 @pytest.mark.parametrize("text", ["## Onward\n\nNo answer.", "Then **Guess:** and now?"])
 def test_where_nothing_is_told_of_a_guess_the_text_stays(notebook, text):
-    notebook.cells[-2].source = text
-    assert frames.embed(notebook, STEM, None).cells[-2].source == text
+    notebook.cells[3].source = text
+    assert frames.embed(notebook, STEM, None).cells[3].source == text
 
 
 def test_missing_frames_are_an_error_that_says_what_to_do(notebook, tmp_path):
@@ -443,10 +446,12 @@ def test_a_guess_can_be_skipped(page, button):
 
 
 def test_a_question_without_a_slider_hides_its_result_too(page):
-    result = page.get_by_text("it goes up")
-    expect(result).to_be_hidden()
+    hidden = [page.get_by_text("it goes on"), page.get_by_text("it goes up")]
+    for output in hidden:
+        expect(output).to_be_hidden()
     page.get_by_role("button", name="Show the result").click()
-    expect(result).to_be_visible()
+    for output in hidden:
+        expect(output).to_be_visible()
     assert page.evaluate("document.activeElement.innerText") == "The result:"
 
 
