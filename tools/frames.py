@@ -399,22 +399,33 @@ def result_as_html(identity):
 
 
 def hide(notebook, question, result, identity, content):
-    """Mark what is hidden until a guess: the outputs from the question's cell to its result, and what is told below.
+    """Mark what is hidden until a guess: outputs between the question and its result, and the section's rest below.
 
-    What is told ends at the next guess and at the next heading. content: what stands at the result until then.
+    The rest ends at the next heading, guess or panel. content: what stands at the result until then.
     """
     start, end = (notebook.cells.index(cell) for cell in (question, result))
     for cell in notebook.cells[start + 1 : end]:
         if cell.get("outputs"):
-            marker = f'<div class="guess-between" data-guess="{identity}"></div>'
-            cell.outputs.insert(0, as_output(marker))
+            mark(cell, identity, "between")
     result.outputs.insert(0, as_output(content))
-    below = (cell for cell in notebook.cells[end + 1 :] if cell.cell_type == "markdown")
-    after = next(below, None)
-    told = TOLD_ENDS.split(after.source, maxsplit=1)[0] if after else ""
-    if told.strip():
-        box = f'<div class="guess-told" data-guess="{identity}">'
-        after.source = f"{box}\n\n{told.strip()}\n\n</div>\n\n{after.source[len(told) :]}"
+    for cell in notebook.cells[end + 1 :]:
+        if cell.cell_type == "code":
+            if shown(cell):
+                return
+            mark(cell, identity, "after")
+            continue
+        told = TOLD_ENDS.split(cell.source, maxsplit=1)[0]
+        onward = cell.source[len(told) :]
+        if told.strip():
+            box = f'<div class="guess-told" data-guess="{identity}">'
+            cell.source = f"{box}\n\n{told.strip()}\n\n</div>\n\n{onward}"
+        if onward:
+            return
+
+
+def mark(cell, identity, kind):
+    """Put a mark into a code cell's outputs, by which the page finds these ("between") or the whole cell ("after")."""
+    cell.outputs.insert(0, as_output(f'<div class="guess-{kind}" data-guess="{identity}"></div>'))
 
 
 def spoken_guesses(notebook):

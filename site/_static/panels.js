@@ -144,13 +144,14 @@
 
     // ---------------------------------------------------------------- Guesses
 
-    // Hides the outputs of a guess, and what is told of them. Returns what stands in the place of its result, and a
-    // function that shows all of it again.
+    // Hides what a guess should not see: frames.hide has marked it. Returns what stands in the place of the result, and
+    // a function that shows all of it again.
     function hideResult(identity) {
         const marked = kind => [...document.querySelectorAll(`.guess-${kind}[data-guess="${identity}"]`)];
         const outputOf = mark => mark.closest(".cell_output, .jp-Cell-outputWrapper, .output_wrapper");
         const [waiting] = marked("result"), output = outputOf(waiting);
-        const hidden = [output, ...marked("between").map(outputOf), ...marked("told")];
+        const cells = marked("after").map(mark => mark.closest(".cell, .jp-Cell"));
+        const hidden = [output, ...marked("between").map(outputOf), ...marked("told"), ...cells];
         output.before(waiting);
         for (const part of hidden) part.classList.add("guess-hidden");
         waiting.hidden = false;

@@ -94,7 +94,12 @@ def notebook(panel):
     _, between = guess_cells(result="it goes on")
     _, spoken = guess_cells(result="it goes up")
     spoken.metadata["slides"] = [{"kind": "result"}]
-    return nbformat.v4.new_notebook(cells=[cell, *guess_cells(), told, between, spoken])
+    rest = [
+        nbformat.v4.new_markdown_cell("All the way."),
+        nbformat.v4.new_code_cell("even_further()"),
+        nbformat.v4.new_markdown_cell("## The end"),
+    ]
+    return nbformat.v4.new_notebook(cells=[cell, *guess_cells(), told, between, spoken, *rest])
 
 
 # ---------------------------------------------------------------- The grid
@@ -232,7 +237,7 @@ def test_nothing_but_outputs_and_what_is_told_of_a_guess_changes(notebook, drawn
     before = notebook.copy()
     page = frames.embed(notebook, STEM, drawn)
     assert notebook == before
-    panel, guess, result, told, between, spoken = page.cells
+    panel, guess, result, told, between, spoken, way, further, last = page.cells
     assert 'data-panel="../_static/frames/99_a_panel/panel"' in panel.outputs[0].data["text/html"]
     assert "image/png" not in panel.outputs[0].data
     assert ">loss</p>" in guess.outputs[0].data["text/html"]
@@ -246,6 +251,9 @@ def test_nothing_but_outputs_and_what_is_told_of_a_guess_changes(notebook, drawn
     assert spoken.outputs[1:] == notebook.cells[5].outputs
     assert "guess-between" in between.outputs[0].data["text/html"]
     assert between.outputs[1:] == notebook.cells[4].outputs
+    assert "guess-told" in way.source
+    assert "guess-after" in further.outputs[0].data["text/html"]
+    assert last == notebook.cells[-1]
 
 
 @pytest.mark.parametrize("text", ["## Onward\n\nNo answer.", "Then **Guess:** and now?"])
@@ -446,7 +454,9 @@ def test_a_guess_can_be_skipped(page, button):
 
 
 def test_a_question_without_a_slider_hides_its_result_too(page):
-    hidden = [page.get_by_text("it goes on"), page.get_by_text("it goes up")]
+    words = ["it goes on", "it goes up", "All the way.", "even_further"]
+    hidden = [page.get_by_text(text) for text in words]
+    expect(page.get_by_text("The end")).to_be_visible()
     for output in hidden:
         expect(output).to_be_hidden()
     page.get_by_role("button", name="Show the result").click()
