@@ -218,27 +218,32 @@ def _three_digits(number):
     return f"{float(f'{number:.3g}'):,g}"
 
 
-def readout_format(step, log):
-    """How the number beside a guess's slider is written, as ipywidgets names it: with the decimals of its step."""
-    return ".3g" if log else f".{max(0, -Decimal(str(step)).normalize().as_tuple().exponent)}f"
+def readout_format(low, step, log):
+    """How the number beside a guess's slider is written, as ipywidgets names it: with the decimals that it can have."""
+    decimals = [-Decimal(str(number)).normalize().as_tuple().exponent for number in (low, step)]
+    return ".3g" if log else f".{max(0, *decimals)}f"
 
 
 class Guess:
     """A slider with which a learner commits a number before it is measured; a cell that ends with one shows it.
 
     question: what is guessed, with its unit. low, high, step: of the slider. log: the slider runs over powers of ten,
-    from 10 ** low to 10 ** high.
+    from 10 ** low to 10 ** high. Raises ValueError if low is not below high, or step is not above 0.
 
     `mark` draws the guess into the picture of the result, and `against` says how far off it was. While the slider has
     not been moved there is no guess: both then show the result alone.
     """
 
     def __init__(self, question, low, high, step, log=False):
+        if not (low < high and step > 0):
+            raise ValueError(
+                f"a guess from {low} to {high} in steps of {step}: low must be below high, step above 0"
+            )
         self.question, self.value = question, None
         slider = widgets.FloatLogSlider if log else widgets.FloatSlider
         start = 10 ** ((low + high) / 2) if log else (low + high) / 2
         self.slider = slider(start, min=low, max=high, step=step, description="your guess")
-        self.slider.readout_format = readout_format(step, log)
+        self.slider.readout_format = readout_format(low, step, log)
         self._has_factor = (
             log or low >= 0
         )  # of a loss or a size; a correlation is not off by a factor

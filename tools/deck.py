@@ -23,6 +23,7 @@ import lessons
 SHEET = lessons.ROOT / "CHEATSHEET.md"
 FEWEST, MOST = 8, 15  # slides of a lesson
 KINDS = ("question", "result", "picture", "panel", "text")
+IN_SHORT = "## In short"
 LINES = 8  # of what is printed
 WIDE = 1.9  # the width of a picture over its height from which on its text stands below
 
@@ -35,7 +36,6 @@ SENTENCE = re.compile(
     r"(?:(?<=[.?!])|(?<=[.?!][)\"])|(?<=[.?!]\*\*))(?<!\b[A-Z]\.)\s+(?=\W*[A-Z0-9]|`)"
 )
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\([^)]+\)")
-MATH = re.compile(r"\$([^$]+)\$")
 # What a training says of itself is no result.
 PROGRESS = re.compile(r"^.*(?:trained together in groups|steps done).*\n?", re.M)
 
@@ -91,19 +91,34 @@ def slides(path):
             heading = (re.findall(r"^## (.+)$", prose, re.M) or [heading])[-1]
         try:
             for entry in cell.metadata.get("slides", []):
-                made.append(_slide(cell, quote, front, heading, prose, **entry))
-        except (TypeError, ValueError) as error:
+                made.append(_slide(cell, quote, front, heading, prose, *_checked(entry)))
+        except ValueError as error:
             raise ValueError(f"{path}, cell {cell.id}: {error}") from error
+    if not any(IN_SHORT in cell.source for cell in lessons.markdown_cells(notebook)):
+        raise ValueError(f"{path}: no cell has the heading {IN_SHORT!r}.")
     made += _closing(front.number, notebook)
     if not FEWEST <= len(made) <= MOST:
         raise ValueError(f"{path}: {len(made)} slides, and it should be {FEWEST} to {MOST}.")
     return made
 
 
-def _slide(cell, quote, front, heading, prose, *, kind, lead=(), body=()):
-    """The Slide of one entry in a cell's metadata; heading and prose: the last ones before the cell's end."""
+def _checked(entry):
+    """The kind, lead and body of an entry in a cell's metadata. Raises ValueError that says what is wrong with it."""
+    if not isinstance(entry, dict) or entry.keys() - {"kind", "lead", "body"}:
+        raise ValueError(f"a slide has a kind, a lead and a body, and no more; this is {entry!r}.")
+    kind, lead, body = (
+        entry.get(key, empty) for key, empty in (("kind", ""), ("lead", []), ("body", []))
+    )
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is no kind of slide; there are {', '.join(KINDS)}.")
+    for starts in (lead, body):
+        if not isinstance(starts, list) or not all(isinstance(start, str) for start in starts):
+            raise ValueError(f"a list of sentences' first words is needed, and this is {starts!r}.")
+    return kind, lead, body
+
+
+def _slide(cell, quote, front, heading, prose, kind, lead, body):
+    """The Slide of one entry in a cell's metadata; heading and prose: the last ones before the cell's end."""
     head, below = ([one for start in part for one in quote(start)] for part in (lead, body))
     picture = _picture(cell)
     paragraphs = {}
@@ -147,7 +162,10 @@ class Quotes:
         words = plain(start.removesuffix("…"))
         found = [k for k, one in enumerate(self.sentences) if plain(one.words).startswith(words)]
         if len(found) != 1:
-            raise ValueError(f"{len(found)} sentences of the lesson begin with {start!r}, not one.")
+            raise ValueError(
+                f"{len(found)} sentences of the lesson begin with {start!r}, not one: "
+                + ("quote more words." if found else "quote the words that it has now.")
+            )
         first = self.sentences[found[0]]
         if not start.endswith("…"):
             return [first]
@@ -177,7 +195,7 @@ def _sentences(notebook):
 
 def _links(text):
     """Markdown without links and with formulas in italics."""
-    return MATH.sub(r"*\1*", LINK.sub(r"\1", text))
+    return lessons.with_plain_formulas(LINK.sub(r"\1", text))
 
 
 # ---------------------------------------------------------------- What a code cell shows
@@ -204,11 +222,10 @@ def _sliders(cell):
     calls = ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else []
     for call in calls:
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "helpers.Guess":
-            words, *ends = map(ast.literal_eval, call.args[:3])
-            if any(keyword.arg == "log" for keyword in call.keywords):
-                ends = [10.0**end for end in ends]
+            given = lessons.guess_arguments(call, cell.id)
+            ends = [10.0 ** given[end] if given["log"] else given[end] for end in ("low", "high")]
             low, high = map(_number, ends)
-            yield f"**Write down a number from {low} to {high}** ({words})"
+            yield f"**Write down a number from {low} to {high}** ({given['question']})"
 
 
 def _number(value):
@@ -231,8 +248,8 @@ def _title(front, notebook):
 
 def _closing(number, notebook):
     """ "In short", and the rules of the cheat sheet if it has some from this lesson."""
-    text = next(c.source for c in lessons.markdown_cells(notebook) if "## In short" in c.source)
-    points = text.partition("## In short")[2]
+    text = next(c.source for c in lessons.markdown_cells(notebook) if IN_SHORT in c.source)
+    points = text.partition(IN_SHORT)[2]
     following = re.search(r"^\*\*Next:\*\* .+?(?:\n\n|\Z)", points, re.M | re.S)
     points = re.split(r"\n\n(?=\*\*|←)", points)[0].strip()
     ends = [Slide("end", "", "In short", _links(points), notes=_links(points))]

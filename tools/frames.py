@@ -47,7 +47,7 @@ BUILT_SHORT = lessons.ROOT / "_build" / "frames-short"
 LIMIT_FILE = Path(__file__).with_name("limit.py")
 STATIC = lessons.ROOT / "site" / "_static"
 KINDS = {"helpers.Panel": "panel", "helpers.Guess": "guess"}
-TOLD_ENDS = re.compile(r"^(?=#|\*\*Guess|.*\*\*Guess:)", re.M)
+TOLD_ENDS = re.compile(r"^(?=##|\*\*Guess|.*\*\*Guess:)", re.M)
 MOVES = 20  # of each slider, to measure how fast it answers
 
 
@@ -325,28 +325,12 @@ def note(panel):
 # ---------------------------------------------------------------- Guesses
 
 
-def arguments_of(call, stem):
-    """The arguments of a call of helpers.Guess: question, low, high, step, log.
-
-    Raises ValueError if one of them is computed.
-    """
-    names = ("question", "low", "high", "step", "log")
-    given = dict(zip(names, call.args, strict=False))
-    given |= {keyword.arg: keyword.value for keyword in call.keywords}
-    try:
-        return {"log": False} | {name: ast.literal_eval(node) for name, node in given.items()}
-    except ValueError as error:
-        raise ValueError(
-            f"{stem}: write the arguments of this guess as plain values: {ast.unparse(call)}"
-        ) from error
-
-
 def result_of(cells, stem, name, call):
     """The cell that shows the result of a guess, and what it says: "27.9", or None if it draws the guess alone.
 
     Raises ValueError if no output below the guess has the line "question: measured ...", nor a cell marks the guess.
     """
-    question = arguments_of(call, stem)["question"]
+    question = lessons.guess_arguments(call, stem)["question"]
     line = re.compile(rf"^{re.escape(question)}: measured (.+?)\.$", re.M)
     codes = [cell for cell in cells if cell.cell_type == "code"]
     for cell in codes:
@@ -363,7 +347,7 @@ def result_of(cells, stem, name, call):
 
 def guess_as_html(call, measured, identity):
     """A guess: its question, a slider, and buttons that show the result, which the page's script has hidden."""
-    given = arguments_of(call, identity)
+    given = lessons.guess_arguments(call, identity)
     low, high, step, log = (given[name] for name in ("low", "high", "step", "log"))
     last = math.floor(round((high - low) / step, 7))
     start = round((high - low) / 2 / step)
@@ -372,7 +356,7 @@ def guess_as_html(call, measured, identity):
         "low": low,
         "step": step,
         "log": log,
-        "format": readout_format(step, log),
+        "format": readout_format(low, step, log),
         "hasFactor": log or low >= 0,
         "measured": measured,
     }
@@ -407,6 +391,8 @@ def hide(notebook, question, result, identity, content):
     for cell in notebook.cells[start + 1 : end]:
         if cell.get("outputs"):
             mark(cell, identity, "between")
+    if has_guess(result):
+        raise ValueError(f"{identity}: its result is that of another guess, too: give each a cell")
     result.outputs.insert(0, as_output(content))
     for cell in notebook.cells[end + 1 :]:
         if cell.cell_type == "code":

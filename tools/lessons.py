@@ -4,6 +4,7 @@ What is made of them stands beside: fingerprints.py (were the outputs made by th
 shows of them), shorten.py (short trainings, for tests), rebuild.py (executes and saves them).
 """
 
+import ast
 import base64
 import copy
 import re
@@ -89,6 +90,31 @@ def pictures(cell):
     """The pictures in the outputs of a code cell, each as the bytes of a PNG file."""
     data = [output.get("data", {}) for output in cell.outputs]
     return [base64.b64decode(bundle["image/png"]) for bundle in data if "image/png" in bundle]
+
+
+# A formula, as code hosts show it, of letters, digits and fractions: italics do as well, and need no MathJax.
+FORMULA = re.compile(r"(?<![\\$`])\$([\w/ ]+)\$(?!\$)")
+
+
+def with_plain_formulas(markdown):
+    """Markdown with its formulas in italics."""
+    return FORMULA.sub(r"*\1*", markdown)
+
+
+def guess_arguments(call, place):
+    """The arguments of a call of helpers.Guess, a node: a dict with question, low, high, step and log.
+
+    Raises ValueError that names the place if one of them is computed or missing.
+    """
+    names = ("question", "low", "high", "step", "log")
+    given = {"log": ast.Constant(False)} | dict(zip(names, call.args, strict=False))
+    given |= {keyword.arg: keyword.value for keyword in call.keywords}
+    try:
+        return {name: ast.literal_eval(given[name]) for name in names}
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"{place}: write the arguments of this guess as plain values: {ast.unparse(call)}"
+        ) from error
 
 
 # ---------------------------------------------------------------- Front matter

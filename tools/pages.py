@@ -41,8 +41,6 @@ PARTS = {
 }
 TO_SOLVE = f"*Solve the exercises in JupyterLab ([how to run it](../{MORE})). Here you can unfold hints and solutions.*"
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)(?P<path>[^)#\s]+)(?P<place>#[^)\s]*)?\)")
-# A formula, as code hosts show it, of letters, digits and fractions: italics do as well, and need no MathJax.
-FORMULA = re.compile(r"(?<![\\$`])\$([\w/ ]+)\$(?!\$)")
 
 
 # ---------------------------------------------------------------- Documents
@@ -97,7 +95,13 @@ def part_toctrees():
 
 
 def parted(readme):
-    """The README as two pages, for who reads on the web: what the lessons are; how to run and to teach them."""
+    """The README as two pages, for who reads on the web: what the lessons are; how to run and to teach them.
+
+    Raises ValueError that names the heading if one is missing.
+    """
+    for heading in ("## Start\n", "## The lessons\n"):
+        if heading not in readme:
+            raise ValueError(f"{START} has no heading {heading.strip()!r}: its pages begin there.")
     opening, start_begins, rest = readme.partition("## Start\n")
     start, table_begins, rest = rest.partition("## The lessons\n")
     table, onward_begins, onward = rest.partition("\n## ")
@@ -126,7 +130,7 @@ def prepared(path, extra, frames_folder):
     # The pages have links of their own to the one before and the one after.
     notebook = lessons.with_navigation(lessons.read(path), "")
     for cell in lessons.markdown_cells(notebook):
-        cell.source = FORMULA.sub(r"*\1*", linked(cell.source, path, extra))
+        cell.source = lessons.with_plain_formulas(linked(cell.source, path, extra))
     for output in (output for cell in lessons.code_cells(notebook) for output in cell.outputs):
         data = output.get("data", {})
         data.pop(story.LOG_MIME, None)  # data for later lessons, nothing to see
@@ -146,17 +150,15 @@ def fold(notebook, moves):
 
     And the panel's stills, if the panel moves: they are its answers.
     """
-    setup, *others, ledger = lessons.code_cells(notebook)
+    setup, *others = lessons.code_cells(notebook)
     draws = {draw for cell in others if (draw := panel_function(cell))}
     for cell in (cell for cell in others if is_plumbing(cell, draws)):
         cell.metadata["tags"] = [*cell.metadata.get("tags", []), lessons.HIDE_TAG]
-    for cell, name in (
-        (setup, "Setup"),
-        (ledger, "The ledger: what this lesson claims, and its bands"),
-    ):
-        fold_whole(cell, name)
-    for cell in others if moves else []:
-        if "helpers.static_twin(" in cell.source:
+    fold_whole(setup, "Setup")
+    for cell in others:
+        if "helpers.Ledger(" in cell.source:
+            fold_whole(cell, "The ledger: what this lesson claims, and its bands")
+        if moves and "helpers.static_twin(" in cell.source:
             fold_whole(cell, "Some settings of the panel as still pictures")
 
 
@@ -230,14 +232,14 @@ def build(python, still):
     """Prepare the source and make the pages, with the Sphinx of a Python; still: without frames.
 
     Raises FileNotFoundError that names a lesson whose frames are missing. Ends the program if Sphinx has an error or a
-    warning, which it prints.
+    warning, which it prints; the pages that were there before stay then.
     """
     import frames
 
     prepare(None if still else FRAMES)
-    for folder in (HTML, BUILD / "doctrees", BUILD / "jupyter_execute"):
+    draft = HTML.with_name("html.draft")
+    for folder in (draft, BUILD / "doctrees", BUILD / "jupyter_execute"):
         shutil.rmtree(folder, ignore_errors=True)
-    MADE_FROM.unlink(missing_ok=True)
     flags = [
         "-W",
         "--keep-going",
@@ -249,11 +251,14 @@ def build(python, still):
         "-d",
         BUILD / "doctrees",
     ]
-    done = subprocess.run([python, "-m", "sphinx", *flags, SOURCE, HTML])
+    done = subprocess.run([python, "-m", "sphinx", *flags, SOURCE, draft])
     if done.returncode:
         sys.exit(f"The site is not made: mend what Sphinx says above. It read {SOURCE}.")
     if not still:
-        frames.place(FRAMES, HTML / "_static")
+        frames.place(FRAMES, draft / "_static")
+    MADE_FROM.unlink(missing_ok=True)
+    shutil.rmtree(HTML, ignore_errors=True)
+    draft.rename(HTML)
     MADE_FROM.write_text(fingerprint(), encoding="utf-8")
 
 
@@ -262,5 +267,8 @@ if __name__ == "__main__":
     parser.add_argument("python", nargs="?", default=sys.executable, help="has Sphinx")
     parser.add_argument("--still", action="store_true", help="panels as still pictures")
     asked = parser.parse_args()
-    build(asked.python, asked.still)
+    try:
+        build(asked.python, asked.still)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(str(error))
     print(f"The site is made. Open {HTML / 'index.html'}")

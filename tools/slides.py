@@ -96,7 +96,7 @@ def main():
     for path in paths:
         try:
             made = page(path, given.reveal)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ValueError) as error:
             sys.exit(str(error))
         file = given.into / f"{path.name[:2]}.html"
         file.write_text(made, encoding="utf-8")

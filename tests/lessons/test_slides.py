@@ -119,7 +119,7 @@ def make(tmp_path):
         ]
         cells = [nbformat.v4.new_markdown_cell(text) for text in texts]
         said = nbformat.v4.new_output("stream", text="\n".join(map(str, range(20))))
-        source = "guess = helpers.Guess('how many', -3, 3, log=True)"
+        source = "guess = helpers.Guess('how many', -3, 3, 0.1, log=True)"
         code = nbformat.v4.new_code_cell(source, outputs=[said], metadata={"slides": [*entries]})
         cells.insert(2, code)
         path = tmp_path / "03_say_little.ipynb"
@@ -156,14 +156,28 @@ def test_the_headline_is_the_sections_if_none_is_quoted(make):
         ({"kind": "text", "body": ["It is"]}, "2 sentences .* begin with 'It is'"),
         ({"kind": "text", "lead": ["Nowhere"]}, "0 sentences .* begin with 'Nowhere'"),
         ({"kind": "film"}, "'film' is no kind of slide; there are question, "),
-        ({"kind": "text", "title": "A"}, "unexpected keyword argument 'title'"),
-        ({"lead": ["It ends"]}, "'kind'"),
+        ({"kind": "text", "title": "A"}, "a kind, a lead and a body, and no more; this is .*title"),
+        ({"lead": ["It ends"]}, "'' is no kind of slide"),
+        ({"kind": "text", "lead": "It ends"}, "a list .* is needed, and this is 'It ends'"),
+        ({"kind": "text", "body": [5]}, "a list .* is needed, and this is"),
+        ("It ends", "a kind, a lead and a body"),
     ],
 )
 def test_an_entry_that_cannot_be_a_slide_is_named(make, entry, wrong):
     path = make(entry)
     cell = lessons.code_cells(lessons.read(path))[0].id
     with pytest.raises(ValueError, match=rf"03_say_little\.ipynb, cell {cell}: .*{wrong}"):
+        deck.slides(path)
+
+
+def test_a_lesson_without_its_end_is_named(make):
+    path = make(ENTRY)
+    notebook = lessons.read(path)
+    notebook.cells.pop()
+    nbformat.write(notebook, path)
+    with pytest.raises(
+        ValueError, match=r"03_say_little\.ipynb: no cell has the heading '## In short'"
+    ):
         deck.slides(path)
 
 

@@ -342,6 +342,13 @@ def test_the_start_page_begins_with_the_lessons_and_all_else_is_on_the_next():
     assert {*text.splitlines()} <= {*start.splitlines(), *more.splitlines()}
 
 
+@pytest.mark.parametrize("heading", ["## Start", "## The lessons"])
+def test_a_start_page_without_its_headings_is_an_error(heading):
+    text = (lessons.ROOT / pages.START).read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match=f"has no heading '{heading}'"):
+        pages.parted(text.replace(heading, "## Other"))
+
+
 def test_it_works_under_a_path_and_its_search_finds_a_lesson(opened, address):
     opened.goto(f"{address}/search.html?q=saturated")
     first = opened.locator("#search-results li a").first

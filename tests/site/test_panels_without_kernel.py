@@ -288,6 +288,14 @@ def test_a_guess_that_is_only_drawn_shows_its_picture():
     assert "guess-result" in page.cells[1].outputs[0].data["text/html"]
 
 
+def test_two_guesses_with_one_result_are_an_error():
+    cells = guess_cells()
+    other, _ = guess_cells()
+    notebook = nbformat.v4.new_notebook(cells=[cells[0], other, cells[1]])
+    with pytest.raises(ValueError, match="its result is that of another guess, too: give each a"):
+        frames.embed(notebook, STEM, None)
+
+
 def test_a_guess_with_computed_arguments_is_an_error():
     cells = guess_cells()
     cells[0].source = "a = helpers.Guess('loss', 0, high, 1)\na"

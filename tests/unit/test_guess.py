@@ -57,10 +57,23 @@ def test_only_a_size_is_off_by_a_factor(capsys):
 
 
 @pytest.mark.parametrize(
-    ("step", "log", "readout"), [(100, False, ".0f"), (0.005, False, ".3f"), (0.05, True, ".3g")]
+    ("low", "step", "log", "readout"),
+    [
+        (0, 100, False, ".0f"),
+        (0, 0.005, False, ".3f"),
+        (0.05, 0.1, False, ".2f"),
+        (0, 0.05, True, ".3g"),
+    ],
 )
-def test_the_number_beside_the_slider_has_the_decimals_of_its_step(step, log, readout):
-    assert helpers.Guess("loss", 0, 1000 * step, step, log).slider.readout_format == readout
+def test_the_number_beside_the_slider_has_the_decimals_that_it_needs(low, step, log, readout):
+    guess = helpers.Guess("loss", low, low + 10 * step, step, log)
+    assert guess.slider.readout_format == readout
+
+
+@pytest.mark.parametrize(("low", "high", "step"), [(1, 0, 0.1), (1, 1, 0.1), (0, 1, 0)])
+def test_a_slider_that_cannot_move_is_refused(low, high, step):
+    with pytest.raises(ValueError, match="low must be below high, step above 0"):
+        helpers.Guess("loss", low, high, step)
 
 
 def test_running_the_cells_again_keeps_the_picture_to_one_guess(guess, axes):
