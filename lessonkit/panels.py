@@ -244,9 +244,8 @@ class Guess:
         start = 10 ** ((low + high) / 2) if log else (low + high) / 2
         self.slider = slider(start, min=low, max=high, step=step, description="your guess")
         self.slider.readout_format = readout_format(low, step, log)
-        self._has_factor = (
-            log or low >= 0
-        )  # of a loss or a size; a correlation is not off by a factor
+        # A loss or a size can be off by a factor, a correlation cannot.
+        self._has_factor = log or low >= 0
         self.slider.layout.width, self.slider.style.description_width = "480px", "11em"
         self._words = widgets.HTML(
             '<div role="status">Move the slider, then run the next cell.</div>'

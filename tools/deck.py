@@ -7,7 +7,8 @@ A cell is shown as the slides that its metadata lists, in the lesson's own words
 - `kind` decides the look: question, result, picture, panel or text.
 - `lead`: the sentences of the headline; without it, the heading of the section.
 - `body`: the sentences below it. With "…" the rest of the paragraph follows. A list, table or block of code is one.
-- A code cell adds its picture or else what it printed, and a line for each of its helpers.Guess.
+- A code cell adds its picture, with what was measured for a guess, or else what it printed; and a line for each of its
+  helpers.Guess.
 
 The first slide is the lesson's question. The last ones are "In short" and its rules of the cheat sheet.
 """
@@ -24,6 +25,7 @@ SHEET = lessons.ROOT / "CHEATSHEET.md"
 FEWEST, MOST = 8, 15  # slides of a lesson
 KINDS = ("question", "result", "picture", "panel", "text")
 IN_SHORT = "## In short"
+MEASURED = ": measured "  # in what helpers.Guess prints
 LINES = 8  # of what is printed
 WIDE = 1.9  # the width of a picture over its height from which on its text stands below
 
@@ -131,7 +133,7 @@ def _slide(cell, quote, front, heading, prose, kind, lead, body):
         " ".join(one.words for one in head) or heading or front.title,
         "\n\n".join([*map(" ".join, paragraphs.values()), *_sliders(cell)]),
         picture,
-        "" if picture else _printed(cell),
+        _printed(cell, MEASURED if picture else ""),
         "\n\n".join(dict.fromkeys(one.cell for one in head + below)) or _links(prose),
     )
 
@@ -210,10 +212,11 @@ def _picture(cell):
     return None
 
 
-def _printed(cell):
-    """The first lines that it printed."""
+def _printed(cell, having):
+    """The first lines that it printed, of those that have this in them."""
     texts = [out.text for out in cell.get("outputs", []) if out.output_type == "stream"]
     lines = PROGRESS.sub("", "".join(texts)).rstrip().splitlines()
+    lines = [line for line in lines if having in line]
     return "\n".join(lines if len(lines) <= LINES else [*lines[: LINES - 1], "…"])
 
 

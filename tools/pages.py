@@ -181,13 +181,10 @@ def is_plumbing(cell, draws):
     import frames
 
     body, shown = ast.parse(cell.source).body, frames.shown(cell)
-    return (
-        all(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
-        or any(isinstance(node, ast.FunctionDef) and node.name in draws for node in body)
-        or bool(
-            shown and (shown[0] == "panel" or len(body) <= 2)
-        )  # a guess's cell may compute more
-    )
+    if shown:
+        return shown[0] == "panel" or len(body) <= 2  # a guess's cell may compute more
+    imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
+    return imports or any(isinstance(node, ast.FunctionDef) and node.name in draws for node in body)
 
 
 # ---------------------------------------------------------------- The site

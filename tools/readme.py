@@ -28,9 +28,9 @@ def blocks(repository=None):
     ]
     if repository:
         table = [f"{row} {cell} |" for row, cell in zip(table, ["open it on", "---"], strict=True)]
-    for path in lessons.lesson_paths():
-        if lessons.is_companion(path):
-            continue
+    companions = [path for path in lessons.lesson_paths() if lessons.is_companion(path)]
+    mains = [path for path in lessons.lesson_paths() if not lessons.is_companion(path)]
+    for path in mains:
         front = lessons.front_matter(path)
         link = f"[{front.number} · {front.title}](notebooks/{path.name})"
         more = [
@@ -40,19 +40,19 @@ def blocks(repository=None):
         ]
         row = f"| {link} | {front.question} | {front.minutes} | {'; '.join(more)} |"
         table.append(f"{row} {elsewhere.links(repository, path)} |" if repository else row)
-    minutes = {True: 0, False: 0}  # of companions, of lessons
-    for path in lessons.lesson_paths():
-        minutes[lessons.is_companion(path)] += lessons.front_matter(path).minutes
-    hours = "All lessons take about {} hours, and their companions {} more.".format(
-        *(round(minutes[beside] / 60) for beside in (False, True))
-    )
+    together = f"All lessons take about {hours(mains)} hours, and their companions {hours(companions)} more."
     rows = {key: row for key in story.STORY if (row := story.saved_row(key)) is not None}
     return {
-        "lessons": "\n".join([*table, "", hours]),
+        "lessons": "\n".join([*table, "", together]),
         "open elsewhere": elsewhere.hint(repository),
         "loss log": str(story.LossLog(rows)),
         "architectures": architectures(),
     }
+
+
+def hours(paths):
+    """The hours that these lessons take together, rounded."""
+    return round(sum(lessons.front_matter(path).minutes for path in paths) / 60)
 
 
 def architectures():
